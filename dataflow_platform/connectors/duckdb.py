@@ -1,0 +1,183 @@
+"""DuckDB: the embedded warehouse, one file and no server."""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
+from dataflow_platform.core.errors import ConfigError, TransientError
+from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.sql import qualified, quote
+
+_STAGE_SUFFIX = "__dataflow_stage"
+
+
+class DuckDB(Destination):
+    """A DuckDB database file as destination."""
+
+    facts: ClassVar[DestinationFacts] = DestinationFacts(
+        title="DuckDB",
+        family="warehouse",
+        evidence="real_server",
+        evidence_note="the engine itself runs in every test",
+        dialect="duckdb",
+        identifier_limit=1024,
+        load_strategies=frozenset({"append", "replace", "merge"}),
+        evolutions=frozenset({"add_column", "widen_type"}),
+        transaction="full",
+        single_writer=True,
+    )
+
+    path: str = Field(description="The database file; relative paths start at the project root.")
+    memory_limit: str = Field(default="512MB", description="What the engine may hold before it spills to disk.")
+    threads: int | None = Field(default=None, description="Worker threads; all cores when absent.")
+    wait_seconds: float = Field(
+        default=60, description="How long to wait for another process that holds the file before failing."
+    )
+
+    def test_connection(self) -> str:
+        """Open the file; the engine's version and the file's size."""
+        with self.reader() as connection:
+            row = connection.execute("SELECT version()").fetchone()
+        size = resolve(self.path).stat().st_size
+        return f"DuckDB {row[0] if row else ''}, {self.path}, {size:,} bytes"
+
+    def session(self) -> "DuckDBSession":
+        """Open the file for writing and begin a transaction."""
+        return DuckDBSession(self.connect())
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to read tables with; closed at the end of the block."""
+        connection = self.connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A connection with the engine's settings, waiting while another process holds the file."""
+        path = resolve(self.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                "duckdb.folder", f"cannot create the folder of {path}: {error.strerror}",
+                where="path", fix="choose a folder this user may write to",
+            ) from error
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self.memory_limit,
+            "preserve_insertion_order": "false",
+            # Invariant 4, bounded memory: what does not fit is spilled beside the file, never beyond the limit.
+            "temp_directory": str(path.with_name(path.name + ".spill")),
+        }
+        if self.threads:
+            settings["threads"] = str(self.threads)
+        connection = self._open_when_free(path, settings)
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    def _open_when_free(
+        self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
+    ) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.wait_seconds
+        pause = 0.05
+        while True:
+            try:
+                return duckdb.connect(str(path), config=settings)
+            except duckdb.Error as error:
+                text = str(error)
+                if "Could not set lock" not in text:
+                    raise _cannot_open(path, text) from error
+                if time.monotonic() >= deadline:
+                    raise _held_by_another(path, text, self.wait_seconds) from error
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+
+def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
+    holder = re.search(r"held in (\S+) \(PID (\d+)\)", text)
+    who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+    stop = f"wait for it, or stop it (kill {holder[2]})" if holder else "wait for it, or stop it"
+    return TransientError(
+        "duckdb.locked", f"{who} holds {path.name}; waited {waited:g} s",
+        where=str(path), fix=f"{stop}; for many writers use a PostgreSQL destination",
+    )
+
+
+def _cannot_open(path: Path, text: str) -> ConfigError:
+    if path.is_dir():
+        return ConfigError("duckdb.path", f"{path} is a folder", where="path", fix="name a file, such as warehouse.duckdb")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return ConfigError(
+            "duckdb.permission", f"{path} may not be read and written", where="path", fix="give this user the rights"
+        )
+    if "not a valid DuckDB" in text:
+        return ConfigError(
+            "duckdb.not_a_database", f"{path} is not a DuckDB database", where="path", fix="name another file"
+        )
+    return ConfigError(
+        "duckdb.open", f"cannot open {path}: {text.splitlines()[0]}", where="path", fix="check the file and the settings"
+    )
+
+
+class DuckDBSession(Session):
+    """One transaction on a DuckDB file. The engine's connection is the transaction: rows never leave it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._open = True
+        connection.execute("BEGIN TRANSACTION")
+
+    def stage(self, query: str, target: Table) -> Table:
+        """Write the rows of ``query`` once, into a table only this transaction can see."""
+        staged = Table(target.schema, target.name + _STAGE_SUFFIX)
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
+        self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
+        return staged
+
+    def columns(self, table: Table) -> tuple[Column, ...] | None:
+        """The columns of ``table`` in order, or None where there is no such table."""
+        rows = self.connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            [table.schema, table.name],
+        ).fetchall()
+        return tuple(Column(name, kind) for name, kind in rows) or None
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement; the number of rows it touched (0 for DDL)."""
+        answer = self.connection.execute(sql, list(parameters)).fetchall()
+        return int(answer[0][0]) if answer and isinstance(answer[0][0], int) else 0
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one SELECT and fetch all of its (few) rows."""
+        return self.connection.execute(sql, list(parameters)).fetchall()
+
+    def publish_as_new(self, staged: Table, target: Table) -> None:
+        """Swap the staging table in under the target's name; nothing is copied."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {qualified(target.schema, target.name)}")
+        self.connection.execute(f"ALTER TABLE {qualified(staged.schema, staged.name)} RENAME TO {quote(target.name)}")
+
+    def commit(self) -> None:
+        """Make everything of this session visible at once."""
+        self.connection.execute("COMMIT")
+        self._open = False
+
+    def close(self) -> None:
+        """Roll back what was not committed and release the file."""
+        if self._open:
+            self._open = False
+            # A statement that failed may have ended the transaction already; closing undoes it as well.
+            try:
+                self.connection.execute("ROLLBACK")
+            except duckdb.Error:
+                pass
+        self.connection.close()

@@ -1,0 +1,369 @@
+"""The words every floor speaks: Stream, State, Scan, Source, Destination, Session and the plug-ins' bases.
+
+A connector IS a Dagster ``ConfigurableResource``: usable in a pipeline, in a hand-written asset and
+in a notebook, without a running Dagster instance.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dataflow_platform.core.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    import duckdb
+
+Evidence = Literal["real_server", "vendor_emulator", "community_emulator", "own_stub", "contract", "unverified"]
+Severity = Literal["warn", "error"]
+
+
+class Spec(BaseModel):
+    """Base of everything a person writes in YAML: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    shorthand: ClassVar[str | None] = None
+    """The field a bare value stands for: ``not_null: tailnum`` is ``not_null: {columns: tailnum}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_shorthand(cls, value: Any) -> Any:
+        if cls.shorthand and not isinstance(value, Mapping | BaseModel):
+            return {cls.shorthand: value}
+        return value
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them."""
+
+    column: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a stream has been read; stored in the destination, in the rows' own transaction.
+
+    ``cursor`` is the exact text of the greatest value seen and ``cursor_type`` its DuckDB type.
+    ``boundary`` holds the fingerprints of the rows that carry exactly that value: they are read
+    again (a later row may share it) and recognised. ``position`` belongs to the source alone.
+    ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
+    """
+
+    cursor: str | None = None
+    cursor_type: str | None = None
+    boundary: tuple[str, ...] = ()
+    position: Mapping[str, Any] = field(default_factory=dict)
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``."""
+
+    name: str
+    options: Spec
+    cursor: str | None = None
+    primary_key: tuple[str, ...] = ()
+
+
+@dataclass
+class Scan:
+    """What a source hands to the engine: a relation DuckDB reads lazily, and what is known of it.
+
+    ``position`` may be filled while the relation is being read; it is stored afterwards, in the
+    rows' own transaction. ``rows_read`` counts independently of the engine where the source can
+    (None: the engine counts). ``close`` frees what the scan holds.
+    """
+
+    relation: "duckdb.DuckDBPyRelation"
+    position: dict[str, Any] = field(default_factory=dict)
+    rows_read: Callable[[], int] | None = None
+    bytes_read: Callable[[], int] | None = None
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class ConnectorFacts:
+    """What a connector says of itself; planner, docs and contract suite read it."""
+
+    title: str
+    family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
+    evidence: Evidence
+    evidence_note: str
+    extra: str | None = None
+
+
+@dataclass(frozen=True)
+class DestinationFacts(ConnectorFacts):
+    """What a destination can do, as data."""
+
+    dialect: str = "duckdb"
+    identifier_limit: int = 255
+    load_strategies: frozenset[str] = frozenset()
+    evolutions: frozenset[str] = frozenset()
+    transaction: Literal["full", "table_commit", "none"] = "full"
+    single_writer: bool = False
+    """One process writes at a time: the assets of such a destination share a Dagster pool."""
+
+
+class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
+    """Base of sources and destinations."""
+
+    # Dagster's own base silently accepts unknown keys.
+    model_config = {"extra": "forbid", "frozen": True}
+
+    facts: ClassVar[ConnectorFacts]
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
+
+    prepare: str | None = Field(
+        default=None,
+        description="Dotted path `module:function`, called once per process before the first connection: "
+        "open a tunnel, start a local server.",
+    )
+
+    def run_prepare(self) -> None:
+        """Call the ``prepare`` function; a second call in the same process does nothing."""
+        if self.prepare and self.prepare not in _prepared:
+            load_object(self.prepare)()
+            _prepared.add(self.prepare)
+
+    @abstractmethod
+    def test_connection(self) -> str:
+        """Connect and return one line that says to what (product, version); raise a DataflowError if not."""
+
+
+_prepared: set[str] = set()
+
+
+class Source(Connector):
+    """A system rows are read from."""
+
+    StreamOptions: ClassVar[type[Spec]]
+    """What a stream of this source sets under ``from:``."""
+
+    @abstractmethod
+    def scan(self, connection: "duckdb.DuckDBPyConnection", stream: Stream, state: State) -> Scan:
+        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``.
+
+        Rows equal to the cursor are included. A source may return more rows than asked for (the
+        engine filters again), never fewer. Nothing is read before the relation is executed.
+        """
+
+    @abstractmethod
+    def discover(self) -> list[str]:
+        """The names of the streams this source can read, sorted."""
+
+    def probe(self, stream: Stream) -> str | None:
+        """A short token that changes when there is something new; None where the source can't tell."""
+        return None
+
+    def origin(self, stream: Stream) -> tuple[str, ...]:
+        """Asset key parts of what is read, below the connection's name (schema and table, path...)."""
+        return (stream.name,)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a destination."""
+
+    schema: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its type in DuckDB's words."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """All a load strategy needs to say when; the destination's session says how.
+
+    ``staged`` holds exactly the rows to load with the columns of ``columns``; the target has at
+    least those columns by the time the statements run. ``target_is_new`` means it was just created.
+    """
+
+    target: Table
+    staged: Table
+    columns: tuple[str, ...]
+    primary_key: tuple[str, ...]
+    cursor: str | None
+    target_is_new: bool
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement of a load (DuckDB dialect) and what the rows it touches are counted as."""
+
+    sql: str
+    counts_as: Literal["inserted", "updated", "deleted", "superseded", "none"] = "none"
+
+
+class Session(ABC):
+    """One open transaction on a destination. Nothing is visible outside before ``commit``."""
+
+    connection: "duckdb.DuckDBPyConnection"
+    """The engine's connection: sources are scanned on it."""
+
+    @abstractmethod
+    def stage(self, query: str, target: Table) -> Table:
+        """Run ``query`` (a DuckDB SELECT) once and keep its rows for this transaction."""
+
+    @abstractmethod
+    def columns(self, table: Table) -> tuple[Column, ...] | None:
+        """The columns of ``table`` as this transaction sees it; None where it does not exist."""
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement; the number of rows it touched."""
+
+    @abstractmethod
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one SELECT whose answer is small."""
+
+    @abstractmethod
+    def publish_as_new(self, staged: Table, target: Table) -> None:
+        """Make the staging table the target (replacing it) without writing its rows again."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make everything visible at once."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Undo what was not committed and free the connection. Safe to call twice."""
+
+
+class Destination(Connector):
+    """A system rows are loaded into."""
+
+    facts: ClassVar[DestinationFacts]
+
+    @abstractmethod
+    def session(self) -> Session:
+        """Open a transaction; waits for another writer, then fails saying who it is."""
+
+    @abstractmethod
+    def reader(self) -> AbstractContextManager["duckdb.DuckDBPyConnection"]:
+        """A read-only DuckDB connection on which the destination's tables are ``schema.table``."""
+
+
+class Transformation(ABC):
+    """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
+
+    drops_rows: ClassVar[bool] = False
+
+    @abstractmethod
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must hold; an asset check in Dagster.
+
+    ``violation`` is a SQL expression over the row, TRUE where the row is bad (row scope), or
+    ``verdict`` is a SELECT over the table ``staged`` returning one row: failing count, and a
+    sentence (set scope). ``at_most`` is the share (0..1) or number of bad rows that still passes.
+    """
+
+    name: str
+    message: str
+    severity: Severity = "error"
+    column: str | None = None
+    violation: str | None = None
+    verdict: str | None = None
+    at_most: float = 0.0
+    at_most_is_share: bool = False
+    description: str = ""
+
+
+class Check(Spec, ABC):
+    """Base of the checks: what every check in YAML may set."""
+
+    severity: Severity = Field(
+        default="error",
+        description="`error`: nothing is published and downstream stops; `warn`: bad rows go to quarantine, "
+        "the good ones are published.",
+    )
+    at_most: float | str = Field(
+        default=0,
+        description="How many bad rows still pass: a number of rows, or a share such as `0.5%`. "
+        "They go to quarantine all the same.",
+    )
+    name: str | None = Field(default=None, description="Name of the asset check; made from the rule if absent.")
+    description: str = Field(default="", description="What the rule protects, for the people who see it fail.")
+
+    reads_tables: ClassVar[bool] = False
+
+    @abstractmethod
+    def rules(self, columns: Sequence[Column]) -> list[Rule]:
+        """The rules this check stands for, over the transformed columns. Raises ConfigError for unknown columns."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The names of those rules, known without any data: Dagster lists its checks at load time."""
+
+    def upstream(self) -> tuple[str, ...]:
+        """Tables (``schema.table``) of the destination that the check reads."""
+        return ()
+
+    def tolerance(self) -> tuple[float, bool]:
+        """``at_most`` as a number and whether it is a share (0..1) of the rows."""
+        text = str(self.at_most).strip()
+        try:
+            return (float(text[:-1]) / 100, True) if text.endswith("%") else (float(text), False)
+        except ValueError:
+            raise ConfigError(
+                "check.at_most", f"at_most '{text}' is neither a number nor a share",
+                where="at_most", fix="write a number of rows (10) or a share (0.5%)",
+            ) from None
+
+
+class LoadStrategy(Spec, ABC):
+    """How staged rows become part of the target."""
+
+    needs_primary_key: ClassVar[bool] = False
+
+    @abstractmethod
+    def statements(self, plan: LoadPlan) -> Iterator[Statement]:
+        """The set-based statements of this load, in order. None may read or write outside ``plan``."""
+
+    def replaces_target(self) -> bool:
+        """True where the staged rows become the whole table (the session may swap tables)."""
+        return False
+
+
+def load_object(dotted: str) -> Any:
+    """The object behind ``module:attribute``; a ConfigError says which half is wrong."""
+    module_name, _, attribute = dotted.partition(":")
+    if not attribute:
+        raise ConfigError("path.form", f"'{dotted}' is no dotted path", fix="write it as package.module:name")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(
+            "path.module", f"cannot import '{module_name}': {error}", fix="check the module's name and PYTHONPATH"
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise ConfigError(
+            "path.attribute", f"module '{module_name}' has no '{attribute}'",
+            fix=did_you_mean(attribute, names, "check the name after the colon"),
+        ) from None

@@ -1,0 +1,121 @@
+"""Plug-ins by name: one file is one plug-in, found by a folder scan and imported on use.
+
+Third parties add theirs through entry points in the groups ``dataflow_platform.connectors``,
+``.transformations``, ``.load_strategies`` and ``.checks``: the entry's name is the plug-in's name
+and its value the module.
+"""
+
+import importlib
+import importlib.metadata
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from dataflow_platform.core.base import Check, Destination, LoadStrategy, Source, Transformation
+from dataflow_platform.core.errors import ConfigError, did_you_mean
+
+Kind = Literal["connectors", "transformations", "load_strategies", "checks"]
+KINDS: tuple[Kind, ...] = ("connectors", "transformations", "load_strategies", "checks")
+_WORDS: dict[Kind, str] = {
+    "connectors": "connector",
+    "transformations": "transformation",
+    "load_strategies": "load strategy",
+    "checks": "check",
+}
+
+T = TypeVar("T")
+
+
+@cache
+def modules(kind: Kind) -> dict[str, str]:
+    """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
+    found = {
+        entry.name: entry.value for entry in importlib.metadata.entry_points(group=f"dataflow_platform.{kind}")
+    }
+    folder = Path(__file__).parent.parent / kind
+    for module in pkgutil.iter_modules([str(folder)]):
+        if not module.name.startswith("_"):
+            found[module.name] = f"dataflow_platform.{kind}.{module.name}"
+    return found
+
+
+def names(kind: Kind) -> list[str]:
+    """Every plug-in name of ``kind``, sorted."""
+    return sorted(modules(kind))
+
+
+def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
+    known = modules(kind)
+    if name not in known:
+        word = _WORDS[kind]
+        raise ConfigError(
+            f"{word.replace(' ', '_')}.unknown", f"unknown {word} '{name}'",
+            fix=did_you_mean(name, known, f"dataflow {kind.replace('_', '-')} list"),
+        )
+    try:
+        module = importlib.import_module(known[name])
+    except ImportError as error:
+        raise ConfigError(
+            f"{_WORDS[kind].replace(' ', '_')}.import", f"{_WORDS[kind]} '{name}' cannot be imported: {error}",
+            fix=f"install what it needs: pip install 'dataflow-platform[{name}]'",
+        ) from error
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, base) and value.__module__.startswith(known[name]):
+            return value
+    return None
+
+
+def source(name: str) -> type[Source]:
+    """The source class of connector ``name``; ConfigError where there is none."""
+    found = _plugin_class("connectors", name, Source)
+    if found is None:
+        raise ConfigError("connector.not_a_source", f"connector '{name}' cannot be read from", fix="pick another source")
+    return found
+
+
+def destination(name: str) -> type[Destination]:
+    """The destination class of connector ``name``; ConfigError where there is none."""
+    found = _plugin_class("connectors", name, Destination)
+    if found is None:
+        raise ConfigError(
+            "connector.not_a_destination", f"connector '{name}' cannot be loaded into", fix="pick another destination"
+        )
+    return found
+
+
+def roles(name: str) -> dict[str, type[Source] | type[Destination]]:
+    """The roles ('source', 'destination') connector ``name`` plays, with the class of each."""
+    found: dict[str, type[Source] | type[Destination]] = {}
+    as_source = _plugin_class("connectors", name, Source)
+    as_destination = _plugin_class("connectors", name, Destination)
+    if as_source:
+        found["source"] = as_source
+    if as_destination:
+        found["destination"] = as_destination
+    return found
+
+
+def _only(kind: Kind, name: str, base: type[T]) -> type[T]:
+    found = _plugin_class(kind, name, base)
+    if found is None:
+        raise ConfigError(
+            f"{_WORDS[kind].replace(' ', '_')}.empty", f"module '{modules(kind)[name]}' holds no {base.__name__}",
+            fix=f"define one subclass of {base.__name__} in it",
+        )
+    return found
+
+
+def transformation(name: str) -> type[Transformation]:
+    """The class of transformation ``name``."""
+    return _only("transformations", name, Transformation)
+
+
+def check(name: str) -> type[Check]:
+    """The class of check ``name``."""
+    return _only("checks", name, Check)
+
+
+def load_strategy(name: str) -> type[LoadStrategy]:
+    """The class of load strategy ``name``."""
+    return _only("load_strategies", name, LoadStrategy)

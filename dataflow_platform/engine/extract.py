@@ -1,0 +1,77 @@
+"""Source and state -> the rows to move, as one lazy query. Nothing is read here."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from dataflow_platform.core.base import Scan, Session, Source, State, Stream
+from dataflow_platform.core.errors import unknown_name
+from dataflow_platform.core.sql import literal, quote
+
+SOURCE_VIEW = "_dataflow_source"
+
+
+@dataclass
+class Extraction:
+    """An open scan, the query over it (with cursor and window applied) and its columns."""
+
+    scan: Scan
+    query: str
+    columns: tuple[str, ...]
+    cursor_type: str | None
+
+    @property
+    def one_shot(self) -> bool:
+        """True where the rows stream past once and cannot be asked a second time."""
+        return self.scan.rows_read is not None
+
+
+def extract(session: Session, source: Source, stream: Stream, state: State) -> Extraction:
+    """Open the scan of ``stream`` on the session's connection and say which of its rows are wanted.
+
+    The filter is applied here as well as in the source: a source that ignores the cursor (an API
+    without a since-parameter) delivers too much, never too little.
+    """
+    source.run_prepare()
+    scan = source.scan(session.connection, stream, state)
+    columns = tuple(scan.relation.columns)
+    types = dict(zip(columns, (str(kind) for kind in scan.relation.types), strict=True))
+    try:
+        cursor_type = _type_of(stream.cursor, types, "cursor") if stream.cursor else None
+        conditions = _conditions(stream, state, types)
+    except BaseException:
+        scan.close()
+        raise
+    scan.relation.create_view(SOURCE_VIEW, replace=True)
+    selected = ", ".join(quote(name) for name in columns)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return Extraction(scan, f"SELECT {selected} FROM {SOURCE_VIEW}{where}", columns, cursor_type)
+
+
+def _type_of(column: str, types: dict[str, str], path: str) -> str:
+    if column not in types:
+        raise unknown_name("column", column, types, f"the stream has: {', '.join(types)}").at_path(path)
+    return types[column]
+
+
+def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str]:
+    if state.window:
+        kind = _type_of(state.window.column, types, "partition.by")
+        start, end = (f"CAST({literal(edge)} AS {kind})" for edge in (state.window.start, state.window.end))
+        column = quote(state.window.column)
+        return [f"{column} >= {start}", f"{column} < {end}"]
+    if stream.cursor and state.cursor is not None:
+        return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {types[stream.cursor]})"]
+    return []
+
+
+def greatest_cursor(session: Session, query: str, cursor: str) -> tuple[int, str | None]:
+    """Rows and greatest cursor (as exact text) of a query that may be asked twice."""
+    rows = session.query(f"SELECT count(*), CAST(max({quote(cursor)}) AS VARCHAR) FROM ({query})")
+    return int(rows[0][0]), rows[0][1]
+
+
+def raise_source_error(extraction: Extraction, error: duckdb.Error) -> None:
+    """Raise the source's own error where it failed inside the engine's query: DuckDB keeps only its text."""
+    if extraction.scan.rows_read is not None:
+        extraction.scan.rows_read()

@@ -1,0 +1,136 @@
+"""One transaction: rows by load strategy, quarantine, state, load record."""
+
+import json
+from datetime import UTC, datetime
+
+from dataflow_platform.core.base import LoadPlan
+from dataflow_platform.core.errors import DataError
+from dataflow_platform.core.progress import Progress, report
+from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.engine import contract, injection, quarantine, state, validate
+from dataflow_platform.engine.stage import StagedLoad
+
+
+def publish(staged: StagedLoad) -> state.LoadRecord:
+    """Make the staged load visible, all of it or nothing; the record of what was done.
+
+    A load whose id is already committed changes nothing and returns the old record. The session is
+    closed in every case.
+    """
+    try:
+        if staged.already is not None:
+            return staged.already
+        # Invariant 6, known before published: a blocking verdict never reaches the target.
+        refusal = blocked(staged)
+        if refusal is not None:
+            raise refusal
+        injection.reach("handed_over")
+        record = _write(staged)
+        # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
+        staged.session.commit()
+        injection.reach("committed")
+    finally:
+        staged.close()
+    report(Progress(staged.load.stream.name, "loaded", rows=record.rows_loaded, size=staged.size, fraction=1, done=True))
+    return record
+
+
+def blocked(staged: StagedLoad) -> DataError | None:
+    """The error that forbids publishing, None where nothing does."""
+    for verdict in staged.verdicts:
+        if verdict.blocks:
+            return DataError(
+                "check.failed", f"check '{verdict.rule.name}' failed, nothing was published: {verdict.sentence}",
+                where=f"{staged.load.target.schema}.{staged.load.target.name}",
+                fix="correct the data at its source, or allow it (severity: warn, at_most: ...)",
+            )
+    return None
+
+
+def _write(staged: StagedLoad) -> state.LoadRecord:
+    session, load = staged.session, staged.load
+    quarantined = quarantine.move_bad_rows(staged)
+    injection.reach("quarantine_written")
+    counts = _write_rows(staged)
+    injection.reach("rows_written")
+    if staged.after is not None:
+        state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
+    injection.reach("state_written")
+    record = _record(staged, counts, quarantined)
+    state.save_record(session, load.target.schema, record)
+    injection.reach("record_written")
+    return record
+
+
+def _write_rows(staged: StagedLoad) -> dict[str, int]:
+    session, load, plan = staged.session, staged.load, staged.plan
+    assert staged.staged is not None and plan is not None
+    table = qualified(staged.staged.schema, staged.staged.name)
+    for name in validate.mask_columns(staged.rules):
+        session.execute(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
+    # The staging table of a first or full load becomes the target: its rows are written once.
+    swaps = plan.target_is_new or load.strategy.replaces_target()
+    contract.apply(session, plan, load.target)
+    injection.reach("schema_applied")
+    counts = {"inserted": 0, "updated": 0, "deleted": 0, "superseded": 0, "none": 0}
+    statements = load.strategy.statements(
+        LoadPlan(
+            target=load.target,
+            staged=staged.staged,
+            columns=tuple(column.name for column in plan.columns),
+            primary_key=staged.primary_key,
+            cursor=staged.cursor,
+            target_is_new=plan.target_is_new,
+        )
+    )
+    for statement in statements:
+        if not swaps or statement.counts_as == "superseded":
+            counts[statement.counts_as] += session.execute(statement.sql)
+    if swaps:
+        if not plan.target_is_new:
+            contract.fit_stage(session, plan, staged.staged)
+        counts["inserted"] = session.query(f"SELECT count(*) FROM {table}")[0][0]
+        session.publish_as_new(staged.staged, load.target)
+    else:
+        session.execute(f"DROP TABLE {table}")
+    target = qualified(load.target.schema, load.target.name)
+    staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
+    return counts
+
+
+def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> state.LoadRecord:
+    load = staged.load
+    loaded = counts["inserted"]
+    # What the steps, the cursor or the fingerprints left out before staging, and what lost to a newer row.
+    filtered = staged.rows_read - staged.rows_staged + counts["superseded"]
+    # Invariant 2, nothing lost: every row read is loaded, quarantined or filtered; counted where it happened.
+    if filtered < 0 or loaded + quarantined + counts["superseded"] != staged.rows_staged:
+        raise DataError(
+            "load.reconciliation",
+            f"read {staged.rows_read}, staged {staged.rows_staged}, but loaded {loaded} + quarantined {quarantined} + "
+            f"superseded {counts['superseded']}",
+            where=f"{load.target.schema}.{load.target.name}",
+            fix="nothing was published; please report this with the pipeline's YAML",
+        )
+    after = staged.after or staged.before
+    return state.LoadRecord(
+        load_id=load.load_id,
+        pipeline=load.pipeline,
+        stream=load.stream.name,
+        target=f"{load.target.schema}.{load.target.name}",
+        run_id=load.run_id,
+        partition_key=load.partition_key,
+        strategy=load.strategy_name,
+        started_at=staged.started_at,
+        committed_at=datetime.now(UTC),
+        rows_read=staged.rows_read,
+        rows_loaded=loaded,
+        rows_quarantined=quarantined,
+        rows_filtered=filtered,
+        rows_inserted=loaded - counts["updated"],
+        rows_updated=counts["updated"],
+        rows_deleted=counts["deleted"],
+        cursor_before=staged.before.cursor,
+        cursor_after=after.cursor,
+        checks=json.dumps([validate.as_record(verdict) for verdict in staged.verdicts]),
+    )

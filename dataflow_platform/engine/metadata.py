@@ -1,0 +1,64 @@
+"""What an asset shows of a load in Dagster: native keys first, so that Dagster's own pages draw them."""
+
+from typing import Any
+
+import dagster as dg
+
+from dataflow_platform.engine.stage import StagedLoad
+from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.validate import Verdict
+
+
+def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
+    """Schema and column lineage, known once the load is staged. ``upstream`` is the source's asset."""
+    found: dict[str, Any] = {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(column.name, column.type) for column in staged.columns]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            deps_by_column={
+                column: [dg.TableColumnDep(asset_key=upstream, column_name=origin) for origin in origins]
+                for column, origins in staged.lineage.items()
+            }
+        ),
+    }
+    return found if staged.columns else {}
+
+
+def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
+    """What the committed load moved; sizes in rows and bytes, times in seconds."""
+    seconds = max((record.committed_at - record.started_at).total_seconds(), 1e-6)
+    found: dict[str, Any] = {
+        "dagster/row_count": staged.rows_in_target,
+        "rows read": record.rows_read,
+        "rows loaded": record.rows_loaded,
+        "rows inserted": record.rows_inserted,
+        "rows updated": record.rows_updated,
+        "rows deleted": record.rows_deleted,
+        "rows quarantined": record.rows_quarantined,
+        "rows filtered": record.rows_filtered,
+        "seconds": round(seconds, 3),
+        "rows per second": round(record.rows_read / seconds),
+        "load id": record.load_id,
+        "load strategy": record.strategy,
+        "schema changes": str(staged.plan) if staged.plan else "none: this load was committed before",
+    }
+    broken = {verdict.rule.name: verdict.failing for verdict in staged.verdicts if verdict.failing}
+    found["quarantine reasons"] = dg.MetadataValue.json(broken)
+    if staged.size is not None:
+        found["bytes"] = staged.size
+    if record.cursor_after is not None:
+        found["cursor"] = record.cursor_after
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def of_verdict(verdict: Verdict, samples: list[str]) -> dict[str, Any]:
+    """What a person wants to know of a check's result."""
+    return {
+        "failing rows": verdict.failing,
+        "rows": verdict.rows,
+        "share": round(verdict.failing / verdict.rows, 6) if verdict.rows else 0.0,
+        "verdict": verdict.sentence,
+        "samples": ", ".join(samples) or "-",
+        **({"quarantined": verdict.failing} if verdict.rule.violation and not verdict.blocks else {}),
+    }

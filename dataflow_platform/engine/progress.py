@@ -1,0 +1,71 @@
+"""Watches a query while it runs: rows, bytes and share done, for whoever listens."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from dataflow_platform.core.base import Scan, Session
+from dataflow_platform.core.progress import Progress, report, watched
+
+_PAUSE_SECONDS = 0.2
+
+
+@dataclass
+class Followed:
+    """What is known once the query has run. ``size``: bytes of the values it produced, in the engine's memory form."""
+
+    size: int | None = None
+    rows: int | None = None
+
+
+@contextmanager
+def following(session: Session, stream: str, scan: Scan) -> Iterator[Followed]:
+    """Report the progress of the query inside the block, and measure what it produced."""
+    followed = Followed()
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(session.connection, stream, scan, stop), daemon=True)
+    session.connection.execute("PRAGMA enable_profiling='no_output'")
+    if watched():
+        session.connection.execute("SET enable_progress_bar = true")
+        session.connection.execute("SET enable_progress_bar_print = false")
+        watcher.start()
+    try:
+        yield followed
+        _measure(session.connection, followed)
+    finally:
+        stop.set()
+        if watcher.ident is not None:
+            watcher.join()
+        session.connection.execute("PRAGMA disable_profiling")
+    if scan.bytes_read is not None:
+        followed.size = scan.bytes_read()
+    report(Progress(stream, "staged", rows=followed.rows, size=followed.size, fraction=1.0))
+
+
+def _watch(connection: duckdb.DuckDBPyConnection, stream: str, scan: Scan, stop: threading.Event) -> None:
+    while not stop.wait(_PAUSE_SECONDS):
+        percent = connection.query_progress()
+        size = scan.bytes_read() if scan.bytes_read else None
+        fraction = percent / 100 if percent > 0 else None
+        report(Progress(stream, "reading", size=size, fraction=fraction))
+
+
+def _measure(connection: duckdb.DuckDBPyConnection, followed: Followed) -> None:
+    profile = json.loads(connection.get_profiling_information("json"))
+    created = next((node for node in _nodes(profile) if node.get("operator_type") in _WRITERS), None)
+    for producer in (created or {}).get("children", []):
+        followed.size = int(producer.get("result_set_size", 0))
+        followed.rows = int(producer.get("operator_cardinality", 0))
+
+
+_WRITERS = {"CREATE_TABLE_AS", "BATCH_CREATE_TABLE_AS"}
+
+
+def _nodes(node: dict) -> Iterator[dict]:  # type: ignore[type-arg]  # DuckDB's JSON has no schema
+    yield node
+    for child in node.get("children", []):
+        yield from _nodes(child)

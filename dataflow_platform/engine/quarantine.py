@@ -1,0 +1,61 @@
+"""Rejected rows: kept with their values and reasons, in the transaction that loads the good ones."""
+
+import json
+
+from dataflow_platform.core.base import Session
+from dataflow_platform.core.sql import literal, qualified, quote
+from dataflow_platform.engine import validate
+from dataflow_platform.engine.stage import StagedLoad
+from dataflow_platform.engine.state import QUARANTINE, system_table
+
+
+def move_bad_rows(staged: StagedLoad) -> int:
+    """Move the staged rows that break a row rule into the quarantine table; how many."""
+    if not validate.row_rules(staged.rules) or staged.staged is None:
+        return 0
+    session, load = staged.session, staged.load
+    table = qualified(staged.staged.schema, staged.staged.name)
+    bad = validate.is_bad(staged.rules)
+    values = ", ".join(f"{literal(column.name)}: {quote(column.name)}" for column in staged.columns)
+    known = ", ".join(
+        literal(value)
+        for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, _name(staged))
+    )
+    moved = session.execute(
+        f"INSERT INTO {system_table(load.target.schema, QUARANTINE)} "
+        f"SELECT uuid()::VARCHAR, {known}, to_json({{{values}}})::VARCHAR, {validate.reasons(staged.rules)}, "
+        f"'open', now() FROM {table} WHERE {bad}"
+    )
+    session.execute(f"DELETE FROM {table} WHERE {bad}")
+    return moved
+
+
+def _name(staged: StagedLoad) -> str:
+    return f"{staged.load.target.schema}.{staged.load.target.name}"
+
+
+_REASON = '[{"rule": "VARCHAR", "message": "VARCHAR"}]'
+
+
+def by_reason(session: Session, schema: str, pipeline: str) -> list[tuple[str, str, int]]:
+    """Stream, rule and number of open rows of a pipeline (a row may break several rules)."""
+    rows = session.query(
+        f"SELECT stream, reason.rule, count(*) FROM (SELECT stream, unnest(from_json(reasons, '{_REASON}')) AS reason "
+        f"FROM {system_table(schema, QUARANTINE)} WHERE pipeline = ? AND status = 'open') GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+        [pipeline],
+    )
+    return [(str(stream), str(rule), int(count)) for stream, rule, count in rows]
+
+
+def rows_of(session: Session, schema: str, pipeline: str, stream: str, limit: int) -> list[dict[str, object]]:
+    """The newest open rows of a stream: values and reasons as they were when rejected."""
+    rows = session.query(
+        f"SELECT quarantine_id, row_values, reasons, load_id, quarantined_at::VARCHAR FROM "
+        f"{system_table(schema, QUARANTINE)} WHERE pipeline = ? AND stream = ? AND status = 'open' "
+        "ORDER BY quarantined_at DESC, quarantine_id LIMIT ?",
+        [pipeline, stream, limit],
+    )
+    return [
+        {"id": key, "values": json.loads(values), "reasons": json.loads(why), "load_id": load, "at": at}
+        for key, values, why, load, at in rows
+    ]

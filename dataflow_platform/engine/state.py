@@ -1,0 +1,118 @@
+"""Cursors per pipeline and stream, and the record of every load; kept in the destination.
+
+Three tables stand beside the loaded ones, in the same schema:
+
+``_dataflow_state``       one row a stream: how far it has been read
+``_dataflow_loads``       one row a load: what it moved
+``_dataflow_quarantine``  one row a rejected row: values and reasons
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dataflow_platform.core.base import Session, State, Table
+from dataflow_platform.core.sql import qualified, quote
+
+STATE, LOADS, QUARANTINE = "_dataflow_state", "_dataflow_loads", "_dataflow_quarantine"
+
+_TABLES = {
+    STATE: "pipeline VARCHAR, stream VARCHAR, cursor_value VARCHAR, cursor_type VARCHAR, boundary VARCHAR, "
+    "position VARCHAR, load_id VARCHAR, updated_at TIMESTAMPTZ",
+    LOADS: "load_id VARCHAR, pipeline VARCHAR, stream VARCHAR, target VARCHAR, run_id VARCHAR, "
+    "partition_key VARCHAR, strategy VARCHAR, started_at TIMESTAMPTZ, committed_at TIMESTAMPTZ, rows_read BIGINT, "
+    "rows_loaded BIGINT, rows_quarantined BIGINT, rows_filtered BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
+    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR",
+    QUARANTINE: "quarantine_id VARCHAR, load_id VARCHAR, run_id VARCHAR, pipeline VARCHAR, stream VARCHAR, "
+    "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ",
+}
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """What one load did. ``read = loaded + quarantined + filtered`` always holds; sizes in rows."""
+
+    load_id: str
+    pipeline: str
+    stream: str
+    target: str
+    run_id: str
+    partition_key: str | None
+    strategy: str
+    started_at: datetime
+    committed_at: datetime
+    rows_read: int
+    rows_loaded: int
+    rows_quarantined: int
+    rows_filtered: int
+    rows_inserted: int
+    rows_updated: int
+    rows_deleted: int
+    cursor_before: str | None
+    cursor_after: str | None
+    checks: str
+    """JSON list of ``{name, passed, severity, failing}``: what the checks said before the commit."""
+
+
+def system_table(schema: str, name: str) -> str:
+    """The quoted name of one of the three tables of ``schema``."""
+    return qualified(schema, name)
+
+
+def ensure_tables(session: Session, schema: str) -> None:
+    """Create the three tables of ``schema`` where they are missing, in the session's transaction."""
+    session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    for name, columns in _TABLES.items():
+        session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+
+
+def load_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
+    """How far ``stream`` was read by the last committed load; an empty State before the first."""
+    rows = session.query(
+        f"SELECT cursor_value, cursor_type, boundary, position FROM {system_table(schema, STATE)} "
+        "WHERE pipeline = ? AND stream = ?",
+        [pipeline, stream],
+    )
+    if not rows:
+        return State()
+    cursor, cursor_type, boundary, position = rows[0]
+    return State(cursor, cursor_type, tuple(json.loads(boundary)), json.loads(position))
+
+
+def save_state(session: Session, schema: str, pipeline: str, stream: str, state: State, load_id: str) -> None:
+    """Replace the stream's state, in the session's transaction."""
+    table = system_table(schema, STATE)
+    session.execute(f"DELETE FROM {table} WHERE pipeline = ? AND stream = ?", [pipeline, stream])
+    session.execute(
+        f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            pipeline, stream, state.cursor, state.cursor_type, json.dumps(list(state.boundary)),
+            json.dumps(dict(state.position)), load_id, datetime.now(UTC),
+        ],
+    )  # fmt: skip
+
+
+def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> None:
+    """Forget how far the stream was read: the next load reads it from the beginning."""
+    session.execute(
+        f"DELETE FROM {system_table(schema, STATE)} WHERE pipeline = ? AND stream = ?", [pipeline, stream]
+    )
+
+
+def save_record(session: Session, schema: str, record: LoadRecord) -> None:
+    """Add the load record, in the session's transaction."""
+    values = list(vars(record).values())
+    session.execute(
+        f"INSERT INTO {system_table(schema, LOADS)} VALUES ({', '.join('?' * len(values))})", values
+    )
+
+
+def find_record(session: Session, schema: str, load_id: str) -> LoadRecord | None:
+    """The record of a load that was committed under ``load_id``, None where there is none."""
+    rows: list[tuple[Any, ...]] = session.query(
+        f"SELECT * FROM {system_table(schema, LOADS)} WHERE load_id = ?", [load_id]
+    )
+    return LoadRecord(*rows[0]) if rows else None
+
+

@@ -1,0 +1,109 @@
+"""Declared steps -> ONE SQL query over the source's rows, and which column came from which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sqlglot
+from sqlglot import exp
+
+from dataflow_platform.core.base import Column, Session, Transformation
+from dataflow_platform.core.errors import ConfigError, DataflowError, Location
+from dataflow_platform.core.sql import quote
+
+CARRIED_CURSOR = "_dataflow_cursor"
+
+
+@dataclass(frozen=True)
+class Query:
+    """The composed query, its output and where each output column comes from.
+
+    ``lineage`` maps an output column to the source columns it is computed from. ``cursor`` is the
+    output column that holds the source's cursor: the column itself where it survives untouched,
+    else ``CARRIED_CURSOR``, which travels along and is dropped before publishing.
+    """
+
+    sql: str
+    columns: tuple[str, ...]
+    lineage: Mapping[str, tuple[str, ...]]
+    drops_rows: bool
+    cursor: str | None
+    plain: Mapping[str, str] = field(default_factory=dict)
+    """Source column -> output column, for those that only changed their name."""
+
+
+def compose(
+    extracted: str, columns: Sequence[str], steps: Sequence[Transformation], cursor: str | None
+) -> Query:
+    """One query with the steps as common table expressions, in order. Raises ConfigError for a bad step."""
+    names = list(columns)
+    ctes = [f"step_0 AS ({extracted})"]
+    lineage: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
+    plain: dict[str, str] = {name: name for name in names}
+    parsed: list[exp.Select] = []
+    for position, step in enumerate(steps):
+        try:
+            select = sqlglot.parse_one(step.apply(names), read="duckdb", into=exp.Select)
+        except DataflowError as error:
+            raise error.at(Location(path=f"transform[{position}]")) from None
+        assert isinstance(select, exp.Select)
+        lineage = {
+            projection.alias_or_name: _sources(projection, lineage) for projection in select.selects
+        }
+        renamed = {
+            projection.unalias().name: projection.alias_or_name
+            for projection in select.selects
+            if isinstance(projection.unalias(), exp.Column)
+        }
+        plain = {origin: renamed[now] for origin, now in plain.items() if now in renamed}
+        names = [projection.alias_or_name for projection in select.selects]
+        parsed.append(select)
+    carried = cursor is not None and cursor not in plain
+    for position, select in enumerate(parsed):
+        if carried and cursor is not None:
+            _carry(select, cursor if position == 0 else CARRIED_CURSOR)
+        _read_from(select, f"step_{position}")
+        ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
+    kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
+    output = [*names, CARRIED_CURSOR] if carried else names
+    selected = ", ".join(quote(name) for name in output)
+    return Query(
+        sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
+        columns=tuple(names),
+        lineage=lineage,
+        drops_rows=any(step.drops_rows for step in steps),
+        cursor=kept,
+        plain=plain,
+    )
+
+
+def _sources(projection: exp.Expression, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for column in projection.find_all(exp.Column):
+        found.update(dict.fromkeys(before.get(column.name, ())))
+    return tuple(found)
+
+
+def _carry(select: exp.Select, column: str) -> None:
+    projection = exp.alias_(exp.column(exp.to_identifier(column, quoted=True)), CARRIED_CURSOR, quoted=True)
+    select.select(projection, append=True, copy=False)
+
+
+def _read_from(select: exp.Select, name: str) -> None:
+    for table in select.find_all(exp.Table):
+        if table.name == "input":
+            alias = table.alias or "input"
+            table.replace(exp.alias_(exp.to_table(name), alias, table=True))
+
+
+def describe(session: Session, query: Query) -> tuple[Column, ...]:
+    """The output columns with their types; a ConfigError where DuckDB cannot bind the query."""
+    import duckdb
+
+    try:
+        rows = session.query(f"DESCRIBE {query.sql}")
+    except duckdb.Error as error:
+        raise ConfigError(
+            "transform.binding", f"the steps do not fit the stream's columns: {str(error).splitlines()[0]}",
+            where="transform", fix="correct the expression; types are DuckDB's",
+        ) from error
+    return tuple(Column(str(name), str(kind)) for name, kind, *_ in rows if name != CARRIED_CURSOR)
