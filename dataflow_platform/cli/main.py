@@ -1,0 +1,56 @@
+"""The `dataflow` command. One file a verb, imported when it is called."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from dataflow_platform.core.errors import DataflowError
+
+VERBS = {
+    "check": "dataflow_platform.cli.check:check",
+    "connectors": "dataflow_platform.cli.connectors:connectors",
+    "demo": "dataflow_platform.cli.demo:demo",
+    "docs": "dataflow_platform.cli.docs:docs",
+    "quarantine": "dataflow_platform.cli.quarantine:quarantine",
+    "run": "dataflow_platform.cli.run:run",
+    "setup": "dataflow_platform.cli.setup:setup",
+    "state": "dataflow_platform.cli.state:state",
+}
+
+
+class Verbs(click.Group):
+    """Commands by name, each imported on use: `dataflow --help` imports no engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every verb, sorted."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, None where there is none."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, attribute = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.command(cls=Verbs)
+@click.version_option(package_name="dataflow-platform")
+def group() -> None:
+    """Data integration as Dagster assets: pipelines in YAML, loaded exactly once."""
+
+
+def main() -> None:
+    """Run the command line; errors of the platform are printed as they are, without a traceback."""
+    from dataflow_platform.core.paths import project_root
+
+    # Dagster keeps its history beside dagster.yaml unless told otherwise.
+    if "DAGSTER_HOME" not in os.environ and (project_root() / "dagster.yaml").is_file():
+        os.environ["DAGSTER_HOME"] = str(project_root())
+    try:
+        group()
+    except DataflowError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

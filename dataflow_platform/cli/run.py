@@ -1,0 +1,78 @@
+"""`dataflow run`: materialize a job, a pipeline or a selection here and now, and show what it did."""
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+
+import click
+import dagster as dg
+
+from dataflow_platform.core.errors import unknown_name
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@click.command()
+@click.argument("name")
+@click.option("--partition", help="Partition key, or a range `first...last`: reads exactly that part of the source.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log instead of progress bars.")
+def run(name: str, partition: str | None, verbose: bool) -> None:
+    """Run NAME: a job, a pipeline, or a Dagster asset selection such as `raw/flights+`.
+
+    Exits with 1 where a step failed or an error-severity check did not pass.
+    """
+    sys.exit(0 if execute(name, partition, verbose) else 1)
+
+
+def execute(name: str, partition: str | None, verbose: bool) -> bool:
+    """Run ``name`` in this process, print bars, summary and failures; True where all went well."""
+    from dataflow_platform.cli.progress import bars
+    from dataflow_platform.cli.summary import failures, show
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    job, keys = find(name)
+    with dg.DagsterInstance.get() as instance, bars(enabled=not verbose):
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=keys,
+            raise_on_error=False,
+            run_config=None if verbose else _QUIET,
+            **_partition(partition),
+        )
+    show(result)
+    failures(result)
+    return result.success
+
+
+def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
+    """The job called ``name`` with no selection, or the job of all assets with those ``name`` selects."""
+    from dataflow_platform import definitions
+
+    defs = definitions.defs()
+    jobs = {job.name: job for job in defs.resolve_all_job_defs()}
+    if name in jobs and not name.startswith("__"):
+        return jobs[name], None
+    graph = defs.resolve_asset_graph()
+    pipelines = definitions.load().built.targets
+    text = name
+    if name in pipelines:
+        _, schema, streams = pipelines[name]
+        text = " or ".join(f'key:"{schema}/{stream}"' for stream in streams)
+    try:
+        keys = sorted(dg.AssetSelection.from_string(text).resolve(graph))
+    except (dg.DagsterInvalidAssetKeyError, dg.DagsterError, ValueError):
+        keys = []
+    if not keys:
+        known = [*(job for job in jobs if not job.startswith("__")), *pipelines]
+        raise unknown_name("job or pipeline", name, known, "a job, a pipeline or an asset selection")
+    keys = [key for key in keys if graph.get(key).is_materializable]
+    return defs.resolve_implicit_job_def_def_for_assets(keys) or defs.resolve_implicit_global_asset_job_def(), keys
+
+
+def _partition(text: str | None) -> Mapping[str, object]:
+    if text is None:
+        return {}
+    first, _, last = text.partition("...")
+    if not last:
+        return {"partition_key": first}
+    return {"tags": {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}}

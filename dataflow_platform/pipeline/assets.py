@@ -1,0 +1,195 @@
+"""One stream of a pipeline as a software-defined asset with its checks."""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
+from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.engine import metadata
+from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.failures import as_failure, boundary
+from dataflow_platform.engine.load import blocked
+from dataflow_platform.engine.stage import KEY_RULE, StagedLoad, StreamLoad, stage
+from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
+
+_LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
+_RESUMED, _ROOT = "dagster/is_resume_retry", "dagster/root_run_id"
+
+
+@dataclass(frozen=True)
+class StreamAsset:
+    """A stream with everything resolved that is known before data is."""
+
+    pipeline: PipelineSpec
+    spec: StreamSpec
+    stream: Stream
+    table: Table
+    origin: dg.AssetKey
+    source_key: str
+    source_type: str
+    io_manager_key: str
+    destination_type: str
+    pool: str | None
+    strategy_name: str
+    strategy: LoadStrategy
+    steps: Sequence[Transformation]
+    checks: Sequence[Check]
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """The asset's key: schema and table."""
+        return dg.AssetKey([self.table.schema, self.table.name])
+
+    def definition(self) -> dg.AssetsDefinition:
+        """The asset; materializing it moves what is new, a partition run moves its range."""
+        spec, pipeline = self.spec, self.pipeline
+        freshness = spec.freshness or pipeline.freshness
+        partitions = _partitions(spec.partition) if spec.partition else None
+
+        @dg.asset(
+            key=self.key,
+            deps=[self.origin, *(dg.AssetKey(name.split(".")) for check in self.checks for name in check.upstream())],
+            description=spec.description or None,
+            group_name=pipeline.group or pipeline.name,
+            kinds={self.source_type, self.destination_type},
+            owners=spec.owners if spec.owners is not None else pipeline.owners,
+            tags={**pipeline.tags, **spec.tags},
+            metadata={"dagster/relation_identifier": f"{self.table.schema}.{self.table.name}"},
+            io_manager_key=self.io_manager_key,
+            required_resource_keys={self.source_key, self.io_manager_key},
+            check_specs=self._check_specs(),
+            partitions_def=partitions,
+            backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+            freshness_policy=_freshness(freshness) if freshness else None,
+            pool=self.pool,
+        )
+        def load_stream(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            yield from self._run(context, partitions)
+
+        return load_stream
+
+    def check_names(self) -> list[str]:
+        """The names of the asset's checks; ConfigError where two are the same."""
+        names = [KEY_RULE] if self.strategy.needs_primary_key else []
+        for position, check in enumerate(self.checks):
+            for name in check.names():
+                if name in names:
+                    raise ConfigError(
+                        "check.duplicate", f"two checks are named '{name}'", where=f"checks[{position}]",
+                        fix="give one of them a name of its own: name: ...",
+                    )
+                names.append(name)
+        return names
+
+    def _check_specs(self) -> list[dg.AssetCheckSpec]:
+        self.check_names()
+        described = [
+            (name, check.severity == "error", check.description)
+            for check in self.checks
+            for name in check.names()
+        ]
+        if self.strategy.needs_primary_key:
+            described.insert(0, (KEY_RULE, False, "Every row has its whole primary key."))
+        return [
+            dg.AssetCheckSpec(name, asset=self.key, blocking=blocking, description=text or None)
+            for name, blocking, text in described
+        ]
+
+    def _run(self, context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> Iterator[Any]:
+        retries = self.pipeline.retries
+        with boundary(retries.max, retries.delay_seconds, context.retry_number):
+            staged = stage(self._load(context))
+        try:
+            touched = _touched(self, staged, partitions)
+            refusal = blocked(staged)
+            if refusal is not None:
+                # Released before Dagster hears of it: a blocking result ends this step where it is yielded.
+                staged.close()
+            yield from self._results(staged)
+            if refusal is not None:
+                raise as_failure(refusal) from refusal
+            yield dg.MaterializeResult(value=staged, metadata=metadata.of_staged(staged, self.origin))
+            for partition in touched:
+                context.log_event(dg.AssetMaterialization(self.key, partition=partition))
+        finally:
+            staged.close()
+
+    def _load(self, context: dg.AssetExecutionContext) -> StreamLoad:
+        window, label = None, None
+        if self.spec.partition and (context.has_partition_key or context.has_partition_key_range):
+            span = context.partition_time_window
+            window = Window(self.spec.partition.by, span.start, span.end)
+            keys = context.partition_key_range
+            label = keys.start if keys.start == keys.end else f"{keys.start}...{keys.end}"
+        # A resumed run continues the loads of the run it resumes: what that one committed is not moved again.
+        tags = context.run.tags
+        run = tags.get(_ROOT, context.run_id) if tags.get(_RESUMED) == "true" else context.run_id
+        return StreamLoad(
+            pipeline=self.pipeline.name,
+            stream=self.stream,
+            source=getattr(context.resources, self.source_key),
+            destination=getattr(context.resources, self.io_manager_key).destination,
+            target=self.table,
+            strategy=self.strategy,
+            strategy_name=self.strategy_name,
+            load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
+            run_id=context.run_id,
+            steps=self.steps,
+            checks=self.checks,
+            contract=self.spec.contract or self.pipeline.contract or Contract(),
+            partition_key=label,
+            window=window,
+        )
+
+    def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
+        if staged.already is not None:
+            for record in json.loads(staged.already.checks):
+                yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
+            return
+        for verdict in staged.verdicts:
+            shown = metadata.of_verdict(verdict, staged.samples.get(verdict.rule.name, []))
+            yield _result(verdict.rule.name, verdict.passed, verdict.rule.severity, shown)
+
+
+def _result(name: str, passed: bool, severity: str, shown: dict[str, Any]) -> dg.AssetCheckResult:
+    level = dg.AssetCheckSeverity.ERROR if severity == "error" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(check_name=name, passed=passed, severity=level, metadata=shown)
+
+
+def _touched(asset: StreamAsset, staged: StagedLoad, partitions: dg.PartitionsDefinition | None) -> list[str]:
+    """The partitions an incremental run of a partitioned asset moved rows of: Dagster shows them as filled."""
+    if asset.spec.partition is None or staged.load.window is not None or staged.already is not None:
+        return []
+    span = staged.span_of(asset.spec.partition.by)
+    if span is None or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        return []
+    first, last = span
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return []
+    return partitions.get_partition_keys_in_time_window(dg.TimeWindow(first, last + timedelta(microseconds=1)))
+
+
+def _freshness(spec: Freshness) -> dg.FreshnessPolicy:
+    warn = timedelta(hours=spec.warn_hours) if spec.warn_hours else None
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=spec.fail_hours), warn_window=warn)
+
+
+def _partitions(spec: Partition) -> dg.TimeWindowPartitionsDefinition:
+    kinds = {
+        "hour": dg.HourlyPartitionsDefinition,
+        "day": dg.DailyPartitionsDefinition,
+        "week": dg.WeeklyPartitionsDefinition,
+        "month": dg.MonthlyPartitionsDefinition,
+    }
+    return kinds[spec.every](
+        start_date=datetime(spec.start.year, spec.start.month, spec.start.day),
+        end_date=datetime(spec.end.year, spec.end.month, spec.end.day) if spec.end else None,
+        timezone=spec.timezone,
+        end_offset=spec.end_offset,
+    )

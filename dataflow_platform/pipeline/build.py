@@ -1,0 +1,237 @@
+"""A pipeline, a job or a set of connections, from its YAML document to Dagster definitions."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dataflow_platform.automation.schedules import Timetable
+from dataflow_platform.automation.sensors import arrival_sensor
+from dataflow_platform.core import registry
+from dataflow_platform.core.base import Table
+from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
+from dataflow_platform.engine.io_manager import WarehouseIOManager
+from dataflow_platform.pipeline import resolve
+from dataflow_platform.pipeline.assets import StreamAsset
+from dataflow_platform.pipeline.document import Document
+from dataflow_platform.pipeline.resolve import Connection
+from dataflow_platform.pipeline.spec import JobSpec, PipelineSpec, StreamSpec
+
+Connections = Mapping[str, Connection]
+
+
+@dataclass
+class Built:
+    """What one document adds to the code location, and what went wrong in it."""
+
+    assets: list[Any] = field(default_factory=list)
+    jobs: list[Any] = field(default_factory=list)
+    sensors: list[dg.SensorDefinition] = field(default_factory=list)
+    resources: dict[str, Any] = field(default_factory=dict)
+    timetable: Timetable = field(default_factory=Timetable)
+    targets: dict[str, tuple[Connection, str, list[str]]] = field(default_factory=dict)
+    """Pipeline -> its destination, schema and streams."""
+    problems: list[DataflowError] = field(default_factory=list)
+
+    def add(self, other: "Built") -> None:
+        """Take over everything of ``other``."""
+        self.assets += other.assets
+        self.jobs += other.jobs
+        self.sensors += other.sensors
+        self.resources.update(other.resources)
+        self.timetable.add(other.timetable)
+        self.targets.update(other.targets)
+        self.problems += other.problems
+
+    def definitions(self) -> dg.Definitions:
+        """All of it as Dagster definitions; one schedule for each time of day."""
+        return dg.Definitions(
+            assets=unique_specs(self.assets),
+            jobs=self.jobs,
+            sensors=self.sensors,
+            schedules=self.timetable.schedules(),
+            resources=self.resources,
+        )
+
+
+def unique_specs(assets: Iterable[Any]) -> list[Any]:
+    """Assets with the specs of sources that several streams share kept once."""
+    kept: list[Any] = []
+    seen: set[dg.AssetKey] = set()
+    for asset in assets:
+        if isinstance(asset, dg.AssetSpec):
+            if asset.key in seen:
+                continue
+            seen.add(asset.key)
+        kept.append(asset)
+    return kept
+
+
+def pipeline(document: Document, connections: Connections) -> Built:
+    """The assets, checks, schedule and sensors of a Pipeline document.
+
+    A document that does not build becomes failing assets: one mistake never takes the location down.
+    """
+    try:
+        return _pipeline(document, connections)
+    except DataflowError as error:
+        return broken(document, error)
+
+
+def _pipeline(document: Document, connections: Connections) -> Built:
+    spec = resolve.model(PipelineSpec, document.value.get("attributes"), document, ("attributes",))
+    source = _source_connection(spec, document, connections)
+    target = _named(spec.destination.connection, connections, document, "destination")
+    destination_type = registry.destination(target.type)
+    # Both are built once here to find what is wrong with them while somebody looks; runs build their own.
+    source.source()
+    target.destination()
+    built = Built(resources={source.name: _source_resource(source), _io_key(target): _io_manager(target)})
+    pool = spec.pool or (f"{target.type}_{target.name}" if destination_type.facts.single_writer else None)
+    schema = spec.destination.schema_name or spec.name
+    built.targets[spec.name] = (target, schema, [stream.name for stream in spec.streams])
+    keys = []
+    for position, stream_spec in enumerate(spec.streams):
+        path = ("attributes", "streams", position)
+        asset = _at(document, path, lambda s=stream_spec, p=path: _stream(spec, s, document, p, source, target, schema, pool))
+        built.assets += [asset.definition(), _origin_spec(asset, source)]
+        keys.append(asset.key)
+        if spec.sensor:
+            built.sensors.append(arrival_sensor(asset.key, asset.stream, source.source, spec.sensor))
+    if spec.schedule:
+        schedule = spec.schedule
+        _at(document, ("attributes", "schedule"), lambda: built.timetable.put(schedule, keys))
+    return built
+
+
+def _stream(
+    spec: PipelineSpec, stream: StreamSpec, document: Document, path: tuple[str | int, ...],
+    source: Connection, target: Connection, schema: str, pool: str | None,
+) -> StreamAsset:  # fmt: skip
+    kind = registry.source(source.type)
+    resolved = resolve.stream(stream, kind, document, path)
+    strategy_name, strategy = resolve.load_strategy(stream, document, path)
+    if strategy.needs_primary_key and not stream.primary_key:
+        raise ConfigError(
+            "stream.primary_key", f"load '{strategy_name}' needs a primary key, stream '{stream.name}' has none",
+            where="load", fix="declare primary_key: [column, ...] or use load: append",
+        )
+    asset = StreamAsset(
+        pipeline=spec,
+        spec=stream,
+        stream=resolved,
+        table=Table(schema, stream.name),
+        origin=dg.AssetKey([source.name, *source.source().origin(resolved)]),
+        source_key=source.name,
+        source_type=source.type,
+        io_manager_key=_io_key(target),
+        destination_type=target.type,
+        pool=pool,
+        strategy_name=strategy_name,
+        strategy=strategy,
+        steps=resolve.steps(stream, document, path),
+        checks=resolve.checks(stream, document, path),
+    )
+    asset.check_names()
+    return asset
+
+
+def _at(document: Document, path: tuple[str | int, ...], make: Callable[[], Any]) -> Any:
+    """What ``make`` returns; its errors placed at ``path``, and Dagster's own told in our words."""
+    try:
+        return make()
+    except DataflowError as error:
+        if error.where.line is None:
+            raise error.at(document.locate(*path)) from None
+        raise
+    except (dg.DagsterInvalidDefinitionError, dg.DagsterInvariantViolationError, ValueError) as error:
+        raise ConfigError(
+            "value.invalid", str(error).splitlines()[0], where=document.locate(*path), fix="correct the value"
+        ) from error
+
+
+def _source_connection(spec: PipelineSpec, document: Document, connections: Connections) -> Connection:
+    if isinstance(spec.source, str):
+        return _named(spec.source, connections, document, "source")
+    return resolve.connection(f"{spec.name}_source", spec.source, document, ("attributes", "source"))
+
+
+def _named(name: str, connections: Connections, document: Document, key: str) -> Connection:
+    if name not in connections:
+        raise unknown_name("connection", name, connections, "declare it in a dataflow_platform.Connections file").at(
+            document.locate("attributes", key)
+        )
+    return connections[name]
+
+
+def _io_key(target: Connection) -> str:
+    return f"{target.name}_io_manager"
+
+
+def _source_resource(connection: Connection) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition(
+        resource_fn=lambda _: connection.source(), description=f"{connection.type} connection '{connection.name}'"
+    )
+
+
+def _io_manager(connection: Connection) -> dg.IOManagerDefinition:
+    return dg.IOManagerDefinition(
+        resource_fn=lambda _: WarehouseIOManager(destination=connection.destination()),
+        description=f"loads into the {connection.type} connection '{connection.name}'",
+    )
+
+
+def _origin_spec(asset: StreamAsset, source: Connection) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        asset.origin,
+        group_name=asset.pipeline.group or asset.pipeline.name,
+        kinds={source.type, "source"},
+        description=f"What connection '{source.name}' reads for {asset.key.to_user_string()}.",
+    )
+
+
+def job(document: Document) -> Built:
+    """The job and schedule of a Job document."""
+    try:
+        spec = resolve.model(JobSpec, document.value.get("attributes"), document, ("attributes",))
+        built = Built()
+        selection = _at(document, ("attributes", "select"), lambda: dg.AssetSelection.from_string(spec.select))
+        defined = dg.define_asset_job(
+            spec.name, selection=selection, description=spec.description or None, tags=spec.tags,
+            executor_def=dg.in_process_executor,
+        )
+        built.jobs.append(defined)
+        if spec.schedule:
+            schedule = spec.schedule
+            _at(document, ("attributes", "schedule"), lambda: built.timetable.put_job(schedule, defined))
+        return built
+    except DataflowError as error:
+        return broken(document, error)
+
+
+def broken(document: Document | Path, error: DataflowError) -> Built:
+    """Failing assets in place of what did not build: same keys where they are known, the error as description."""
+    file = document if isinstance(document, Path) else document.file
+    keys = _known_keys(document) or [dg.AssetKey(["broken", file.parent.name])]
+    return Built(assets=[_failing(key, str(error)) for key in keys], problems=[error])
+
+
+def _known_keys(document: Document | Path) -> list[dg.AssetKey]:
+    attributes = None if isinstance(document, Path) else document.value.get("attributes")
+    if not isinstance(attributes, dict) or not isinstance(attributes.get("streams"), list):
+        return []
+    destination = attributes.get("destination")
+    schema = destination.get("schema") if isinstance(destination, dict) else None
+    names = [stream.get("name") for stream in attributes["streams"] if isinstance(stream, dict)]
+    parts = [(str(schema or attributes.get("name") or "broken"), str(name)) for name in names if name]
+    return [dg.AssetKey(part) for part in dict.fromkeys(parts)]
+
+
+def _failing(key: dg.AssetKey, text: str) -> dg.AssetsDefinition:
+    @dg.asset(key=key, description=f"This pipeline does not build:\n\n```\n{text}\n```", kinds={"broken"}, group_name="broken")
+    def does_not_build() -> None:
+        raise dg.Failure(description=text, allow_retries=False)
+
+    return does_not_build

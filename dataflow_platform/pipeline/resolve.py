@@ -1,0 +1,181 @@
+"""From what a YAML file says to the objects it means; every error carries file, line and fix."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dataflow_platform.core import registry
+from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
+from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, unknown_name
+from dataflow_platform.pipeline.document import Document, Path_, dotted, render
+from dataflow_platform.pipeline.spec import ConnectionsSpec, StreamSpec
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A named connection as written: rendered and built only where it is needed, so no secret waits in memory."""
+
+    name: str
+    type: str
+    fields: Mapping[str, Any]
+    document: Document
+    path: Path_
+
+    def source(self) -> Source:
+        """The source, its variables filled in."""
+        return _connector(self, registry.source)
+
+    def destination(self) -> Destination:
+        """The destination, its variables filled in."""
+        return _connector(self, registry.destination)
+
+
+C = TypeVar("C", bound=Connector)
+
+
+def _connector(connection: Connection, find: Callable[[str], type[C]]) -> C:
+    document, path = connection.document, connection.path
+    try:
+        found = find(connection.type)
+    except DataflowError as error:
+        raise error.at(document.locate(*path, "type")) from None
+    for secret in sorted(found.secret_fields):
+        value: Any = connection.fields
+        for part in secret.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
+        if isinstance(value, str) and "{{" not in value:
+            raise ConfigError(
+                "secret.literal", f"'{secret}' holds a secret in clear text",
+                where=_without_excerpt(document, *path, *secret.split(".")),
+                fix=f"put it in the environment: {secret.rsplit('.')[-1]}: \"{{{{ env.NAME }}}}\"",
+            )
+    return model(found, render(document, dict(connection.fields), path), document, path)
+
+
+def _without_excerpt(document: Document, *path: str | int) -> Any:
+    place = document.locate(*path)
+    return type(place)(place.file, place.line, place.path)
+
+
+def model(kind: type[M], value: Any, document: Document, path: Path_ = ()) -> M:
+    """``value`` as a ``kind``; the first thing wrong with it as a ConfigError, never showing the value."""
+    try:
+        # A Dagster resource has to go through its own constructor.
+        return kind(**value) if issubclass(kind, Connector) else kind.model_validate(value)
+    except ValidationError as error:
+        raise _first(error, kind, document, path) from None
+    except DataflowError as error:
+        raise error.at(document.locate(*path)) from None
+
+
+def _first(error: ValidationError, kind: type[BaseModel], document: Document, path: Path_) -> ConfigError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    inner = tuple(part for part in problem["loc"] if isinstance(part, int) or not part.startswith("function-"))
+    where = document.locate(*path, *inner)
+    name = str(inner[-1]) if inner else ""
+    if problem["type"] == "extra_forbidden":
+        known = _fields(kind, inner[:-1])
+        return ConfigError(
+            "key.unknown", f"unknown key '{name}'", where=where, fix=did_you_mean(name, known, "see docs/pipeline.md")
+        )
+    if problem["type"] == "missing":
+        return ConfigError(
+            "key.missing", f"'{name}' is missing", where=where, fix=f"add it: {name}: ...   (see docs/pipeline.md)"
+        )
+    return ConfigError(
+        "value.type", f"'{dotted(inner) or 'value'}': {problem['msg'][0].lower()}{problem['msg'][1:]}",
+        where=where, fix="correct the value; docs/pipeline.md names each field's type",
+    )
+
+
+def _fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The keys that are valid at ``path`` inside ``kind``."""
+    for part in path:
+        inner = next(
+            (field for name, field in kind.model_fields.items() if part in (name, field.alias)), None
+        )
+        if inner is None:
+            continue
+        candidates = [inner.annotation, *getattr(inner.annotation, "__args__", ())]
+        kind = next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), kind)
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def connections(document: Document) -> dict[str, Connection]:
+    """The connections a Connections document declares."""
+    declared = model(ConnectionsSpec, document.value.get("attributes"), document, ("attributes",))
+    return {
+        name: connection(name, fields, document, ("attributes", "connections", name))
+        for name, fields in declared.connections.items()
+    }
+
+
+def connection(name: str, fields: Mapping[str, Any], document: Document, path: Path_) -> Connection:
+    """One connection as written; ConfigError where its ``type`` is absent or unknown."""
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise ConfigError(
+            "key.missing", "'type' is missing", where=document.locate(*path),
+            fix=f"add the connector's name: type: ...   known: {', '.join(registry.names('connectors'))}",
+        )
+    if kind not in registry.names("connectors"):
+        raise unknown_name(
+            "connector", kind, registry.names("connectors"), "dataflow connectors list"
+        ).at(document.locate(*path, "type"))
+    return Connection(name, kind, {key: value for key, value in fields.items() if key != "type"}, document, path)
+
+
+def plugin(kind: registry.Kind, entry: Mapping[str, Any], document: Document, path: Path_) -> Any:
+    """The plug-in of a one-key mapping: ``{filter: ...}`` as a Filter."""
+    if len(entry) != 1:
+        raise ConfigError(
+            "step.one_key", f"a step has one key, this one has {len(entry)}: {', '.join(map(str, entry)) or 'none'}",
+            where=document.locate(*path), fix="start each step with its own dash",
+        )
+    (name, value), = entry.items()
+    find: Mapping[registry.Kind, Callable[[str], type[Any]]] = {
+        "transformations": registry.transformation, "checks": registry.check, "load_strategies": registry.load_strategy,
+    }  # fmt: skip
+    try:
+        found = find[kind](name)
+    except DataflowError as error:
+        raise error.at(document.locate(*path, name)) from None
+    return model(found, render(document, value, (*path, name)), document, (*path, name))
+
+
+def steps(spec: StreamSpec, document: Document, path: Path_) -> list[Transformation]:
+    """The stream's transformations, in order."""
+    return [
+        plugin("transformations", entry, document, (*path, "transform", position))
+        for position, entry in enumerate(spec.transform)
+    ]
+
+
+def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:
+    """The stream's checks, in order."""
+    return [
+        plugin("checks", entry, document, (*path, "checks", position)) for position, entry in enumerate(spec.checks)
+    ]
+
+
+def load_strategy(spec: StreamSpec, document: Document, path: Path_) -> tuple[str, LoadStrategy]:
+    """The stream's load strategy and its name."""
+    entry = {spec.load: {}} if isinstance(spec.load, str) else spec.load
+    if isinstance(spec.load, str) and spec.load not in registry.names("load_strategies"):
+        known = registry.names("load_strategies")
+        raise unknown_name("load strategy", spec.load, known, "see docs/load_strategies.md").at(
+            document.locate(*path, "load")
+        )
+    strategy: LoadStrategy = plugin("load_strategies", entry, document, (*path, "load"))
+    return next(iter(entry)), strategy
+
+
+def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:
+    """The stream, its options typed by the source's connector."""
+    options = model(source.StreamOptions, render(document, spec.from_, (*path, "from")), document, (*path, "from"))
+    return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key))
