@@ -31,13 +31,15 @@ def execute(name: str, partition: str | None, verbose: bool) -> bool:
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     job, keys = find(name)
+    key, tags = _partition(partition)
     with dg.DagsterInstance.get() as instance, bars(enabled=not verbose):
         result = job.execute_in_process(
             instance=instance,
             asset_selection=keys,
             raise_on_error=False,
             run_config=None if verbose else _QUIET,
-            **_partition(partition),
+            partition_key=key,
+            tags=tags,
         )
     show(result)
     failures(result)
@@ -69,10 +71,11 @@ def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
     return defs.resolve_implicit_job_def_def_for_assets(keys) or defs.resolve_implicit_global_asset_job_def(), keys
 
 
-def _partition(text: str | None) -> Mapping[str, object]:
+def _partition(text: str | None) -> tuple[str | None, Mapping[str, str] | None]:
+    """The partition key, or the tags that ask for a range."""
     if text is None:
-        return {}
+        return None, None
     first, _, last = text.partition("...")
     if not last:
-        return {"partition_key": first}
-    return {"tags": {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}}
+        return first, None
+    return None, {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,8 +69,10 @@ class DuckDB(Destination):
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                "duckdb.folder", f"cannot create the folder of {path}: {error.strerror}",
-                where="path", fix="choose a folder this user may write to",
+                "duckdb.folder",
+                f"cannot create the folder of {path}: {error.strerror}",
+                where="path",
+                fix="choose a folder this user may write to",
             ) from error
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.memory_limit,
@@ -81,6 +83,12 @@ class DuckDB(Destination):
         if self.threads:
             settings["threads"] = str(self.threads)
         connection = self._open_when_free(path, settings)
+        # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
+        if connection.execute(
+            "SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NULL"
+        ).fetchall():
+            connection.close()
+            raise _not_a_database(path)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
@@ -107,24 +115,35 @@ def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
     who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
     stop = f"wait for it, or stop it (kill {holder[2]})" if holder else "wait for it, or stop it"
     return TransientError(
-        "duckdb.locked", f"{who} holds {path.name}; waited {waited:g} s",
-        where=str(path), fix=f"{stop}; for many writers use a PostgreSQL destination",
+        "duckdb.locked",
+        f"{who} holds {path.name}; waited {waited:g} s",
+        where=str(path),
+        fix=f"{stop}; for many writers use a PostgreSQL destination",
     )
 
 
 def _cannot_open(path: Path, text: str) -> ConfigError:
     if path.is_dir():
-        return ConfigError("duckdb.path", f"{path} is a folder", where="path", fix="name a file, such as warehouse.duckdb")
+        return ConfigError(
+            "duckdb.path", f"{path} is a folder", where="path", fix="name a file, such as warehouse.duckdb"
+        )
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return ConfigError(
             "duckdb.permission", f"{path} may not be read and written", where="path", fix="give this user the rights"
         )
     if "not a valid DuckDB" in text:
-        return ConfigError(
-            "duckdb.not_a_database", f"{path} is not a DuckDB database", where="path", fix="name another file"
-        )
+        return _not_a_database(path)
     return ConfigError(
-        "duckdb.open", f"cannot open {path}: {text.splitlines()[0]}", where="path", fix="check the file and the settings"
+        "duckdb.open",
+        f"cannot open {path}: {text.splitlines()[0]}",
+        where="path",
+        fix="check the file and the settings",
+    )
+
+
+def _not_a_database(path: Path) -> ConfigError:
+    return ConfigError(
+        "duckdb.not_a_database", f"{path} is not a DuckDB database", where="path", fix="name another file"
     )
 
 
@@ -176,8 +195,6 @@ class DuckDBSession(Session):
         if self._open:
             self._open = False
             # A statement that failed may have ended the transaction already; closing undoes it as well.
-            try:
+            with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
-            except duckdb.Error:
-                pass
         self.connection.close()

@@ -120,7 +120,7 @@ class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster l
     """Base of sources and destinations."""
 
     # Dagster's own base silently accepts unknown keys.
-    model_config = {"extra": "forbid", "frozen": True}
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     facts: ClassVar[ConnectorFacts]
     secret_fields: ClassVar[frozenset[str]] = frozenset()
@@ -329,8 +329,10 @@ class Check(Spec, ABC):
             return (float(text[:-1]) / 100, True) if text.endswith("%") else (float(text), False)
         except ValueError:
             raise ConfigError(
-                "check.at_most", f"at_most '{text}' is neither a number nor a share",
-                where="at_most", fix="write a number of rows (10) or a share (0.5%)",
+                "check.at_most",
+                f"at_most '{text}' is neither a number nor a share",
+                where="at_most",
+                fix="write a number of rows (10) or a share (0.5%)",
             ) from None
 
 
@@ -364,6 +366,7 @@ def load_object(dotted: str) -> Any:
     except AttributeError:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise ConfigError(
-            "path.attribute", f"module '{module_name}' has no '{attribute}'",
+            "path.attribute",
+            f"module '{module_name}' has no '{attribute}'",
             fix=did_you_mean(attribute, names, "check the name after the colon"),
         ) from None

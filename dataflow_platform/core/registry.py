@@ -30,9 +30,7 @@ T = TypeVar("T")
 @cache
 def modules(kind: Kind) -> dict[str, str]:
     """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
-    found = {
-        entry.name: entry.value for entry in importlib.metadata.entry_points(group=f"dataflow_platform.{kind}")
-    }
+    found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=f"dataflow_platform.{kind}")}
     folder = Path(__file__).parent.parent / kind
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):
@@ -50,14 +48,16 @@ def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
     if name not in known:
         word = _WORDS[kind]
         raise ConfigError(
-            f"{word.replace(' ', '_')}.unknown", f"unknown {word} '{name}'",
+            f"{word.replace(' ', '_')}.unknown",
+            f"unknown {word} '{name}'",
             fix=did_you_mean(name, known, f"dataflow {kind.replace('_', '-')} list"),
         )
     try:
         module = importlib.import_module(known[name])
     except ImportError as error:
         raise ConfigError(
-            f"{_WORDS[kind].replace(' ', '_')}.import", f"{_WORDS[kind]} '{name}' cannot be imported: {error}",
+            f"{_WORDS[kind].replace(' ', '_')}.import",
+            f"{_WORDS[kind]} '{name}' cannot be imported: {error}",
             fix=f"install what it needs: pip install 'dataflow-platform[{name}]'",
         ) from error
     for value in vars(module).values():
@@ -70,7 +70,9 @@ def source(name: str) -> type[Source]:
     """The source class of connector ``name``; ConfigError where there is none."""
     found = _plugin_class("connectors", name, Source)
     if found is None:
-        raise ConfigError("connector.not_a_source", f"connector '{name}' cannot be read from", fix="pick another source")
+        raise ConfigError(
+            "connector.not_a_source", f"connector '{name}' cannot be read from", fix="pick another source"
+        )
     return found
 
 
@@ -100,7 +102,8 @@ def _only(kind: Kind, name: str, base: type[T]) -> type[T]:
     found = _plugin_class(kind, name, base)
     if found is None:
         raise ConfigError(
-            f"{_WORDS[kind].replace(' ', '_')}.empty", f"module '{modules(kind)[name]}' holds no {base.__name__}",
+            f"{_WORDS[kind].replace(' ', '_')}.empty",
+            f"module '{modules(kind)[name]}' holds no {base.__name__}",
             fix=f"define one subclass of {base.__name__} in it",
         )
     return found

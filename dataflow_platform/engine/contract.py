@@ -111,7 +111,9 @@ def decide(contract: Contract, staged: Sequence[Column], target: Sequence[Column
     for column in known.values():
         if contract.missing_columns == "freeze":
             raise _refused(
-                "contract.missing_column", f"the stream no longer has column '{column.name}'", table,
+                "contract.missing_column",
+                f"the stream no longer has column '{column.name}'",
+                table,
                 "add it back in the source, or set contract.missing_columns: evolve to load NULL",
             )
         changes.append(Change("fill_null", column.name, column.type))
@@ -121,7 +123,9 @@ def decide(contract: Contract, staged: Sequence[Column], target: Sequence[Column
 def _new(contract: Contract, column: Column, table: Table) -> Change:
     if contract.new_columns == "freeze":
         raise _refused(
-            "contract.new_column", f"the stream has a new column '{column.name}' ({column.type})", table,
+            "contract.new_column",
+            f"the stream has a new column '{column.name}' ({column.type})",
+            table,
             "set contract.new_columns: evolve to add it or discard to leave it out",
         )
     return Change("add" if contract.new_columns == "evolve" else "discard", column.name, column.type)
@@ -135,7 +139,8 @@ def _retyped(contract: Contract, column: Column, there: Column, table: Table) ->
         return Change("widen", column.name, column.type, there.type)
     raise _refused(
         "contract.type_change",
-        f"column '{column.name}' is {there.type} in the target and {column.type} in the stream", table,
+        f"column '{column.name}' is {there.type} in the target and {column.type} in the stream",
+        table,
         f"cast it in the pipeline (transform: - cast: {{{column.name}: {there.type}}}), or rebuild the table",
     )
 

@@ -33,8 +33,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def _replace(self, table: Table, value: Any) -> None:
         if not hasattr(value, "__arrow_c_stream__"):
             raise ConfigError(
-                "io_manager.value", f"a {type(value).__name__} cannot become a table",
-                where=f"{table.schema}.{table.name}", fix="return a pyarrow, polars or pandas table, or a reader",
+                "io_manager.value",
+                f"a {type(value).__name__} cannot become a table",
+                where=f"{table.schema}.{table.name}",
+                fix="return a pyarrow, polars or pandas table, or a reader",
             )
         session = self.destination.session()
         try:
@@ -54,8 +56,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             if session.columns(table) is None:
                 session.close()
                 raise ConfigError(
-                    "table.unknown", f"there is no table {table.schema}.{table.name}",
-                    where=context.asset_key.to_user_string(), fix="materialize the upstream asset first",
+                    "table.unknown",
+                    f"there is no table {table.schema}.{table.name}",
+                    where=context.asset_key.to_user_string(),
+                    fix="materialize the upstream asset first",
                 )
             return session.connection.sql(f"SELECT * FROM {qualified(table.schema, table.name)}")
 

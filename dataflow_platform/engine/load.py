@@ -31,7 +31,9 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         injection.reach("committed")
     finally:
         staged.close()
-    report(Progress(staged.load.stream.name, "loaded", rows=record.rows_loaded, size=staged.size, fraction=1, done=True))
+    report(
+        Progress(staged.load.stream.name, "loaded", rows=record.rows_loaded, size=staged.size, fraction=1, done=True)
+    )
     return record
 
 
@@ -40,7 +42,8 @@ def blocked(staged: StagedLoad) -> DataError | None:
     for verdict in staged.verdicts:
         if verdict.blocks:
             return DataError(
-                "check.failed", f"check '{verdict.rule.name}' failed, nothing was published: {verdict.sentence}",
+                "check.failed",
+                f"check '{verdict.rule.name}' failed, nothing was published: {verdict.sentence}",
                 where=f"{staged.load.target.schema}.{staged.load.target.name}",
                 fix="correct the data at its source, or allow it (severity: warn, at_most: ...)",
             )
@@ -64,7 +67,8 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 def _write_rows(staged: StagedLoad) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
-    assert staged.staged is not None and plan is not None
+    assert staged.staged is not None
+    assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in validate.mask_columns(staged.rules):
         session.execute(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")

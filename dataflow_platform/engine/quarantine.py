@@ -18,8 +18,7 @@ def move_bad_rows(staged: StagedLoad) -> int:
     bad = validate.is_bad(staged.rules)
     values = ", ".join(f"{literal(column.name)}: {quote(column.name)}" for column in staged.columns)
     known = ", ".join(
-        literal(value)
-        for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, _name(staged))
+        literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, _name(staged))
     )
     moved = session.execute(
         f"INSERT INTO {system_table(load.target.schema, QUARANTINE)} "
@@ -41,7 +40,8 @@ def by_reason(session: Session, schema: str, pipeline: str) -> list[tuple[str, s
     """Stream, rule and number of open rows of a pipeline (a row may break several rules)."""
     rows = session.query(
         f"SELECT stream, reason.rule, count(*) FROM (SELECT stream, unnest(from_json(reasons, '{_REASON}')) AS reason "
-        f"FROM {system_table(schema, QUARANTINE)} WHERE pipeline = ? AND status = 'open') GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+        f"FROM {system_table(schema, QUARANTINE)} WHERE pipeline = ? AND status = 'open') "
+        "GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
         [pipeline],
     )
     return [(str(stream), str(rule), int(count)) for stream, rule, count in rows]

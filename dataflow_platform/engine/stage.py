@@ -7,17 +7,27 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-
 import duckdb
 
 from dataflow_platform.core.base import (
-    Check, Column, Destination, LoadStrategy, Rule, Session, Source, State, Stream, Table, Transformation, Window,
+    Check,
+    Column,
+    Destination,
+    LoadStrategy,
+    Rule,
+    Session,
+    Source,
+    State,
+    Stream,
+    Table,
+    Transformation,
+    Window,
 )  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import literal, qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import extract, injection, state, transform, validate
+from dataflow_platform.engine import extract, injection, query_errors, state, transform, validate
 from dataflow_platform.engine.progress import following
 
 KEY_RULE = "primary_key_present"
@@ -113,14 +123,18 @@ def stage(load: StreamLoad) -> StagedLoad:
 def _refuse_unfit(load: StreamLoad) -> None:
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
-            "stream.primary_key", f"load '{load.strategy_name}' needs a primary key, stream '{load.stream.name}' has none",
-            where=f"streams.{load.stream.name}.primary_key", fix="declare primary_key: [column, ...] or use load: append",
+            "stream.primary_key",
+            f"load '{load.strategy_name}' needs a primary key, stream '{load.stream.name}' has none",
+            where=f"streams.{load.stream.name}.primary_key",
+            fix="declare primary_key: [column, ...] or use load: append",
         )
     able = load.destination.facts.load_strategies
     if load.strategy_name not in able:
         raise ConfigError(
-            "load_strategy.unsupported", f"{load.destination.facts.title} cannot load by '{load.strategy_name}'",
-            where=f"streams.{load.stream.name}.load", fix=f"use one of: {', '.join(sorted(able))}",
+            "load_strategy.unsupported",
+            f"{load.destination.facts.title} cannot load by '{load.strategy_name}'",
+            where=f"streams.{load.stream.name}.load",
+            fix=f"use one of: {', '.join(sorted(able))}",
         )
 
 
@@ -134,19 +148,22 @@ def _fill(result: StagedLoad) -> None:
     )  # fmt: skip
     extraction = extract.extract(session, load.source, load.stream, wanted)
     try:
-        with _source_errors_first(extraction):
+        with _told_apart(extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.scan.close()
 
 
 @contextmanager
-def _source_errors_first(extraction: extract.Extraction) -> Iterator[None]:
+def _told_apart(extraction: extract.Extraction, where: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        raise
+        known = query_errors.explained(error, where)
+        if known is None:
+            raise
+        raise known from error
 
 
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
@@ -157,6 +174,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.primary_key = _mapped(load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
     result.rules = [*_key_rules(load, result.primary_key), *validate.compile_rules(load.checks, result.columns)]
+    _require_tables(load, session)
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     result.plan = schema_contract.decide(load.contract, result.columns, session.columns(load.target), load.target)
     injection.reach("scanned")
@@ -179,12 +197,28 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
+def _require_tables(load: StreamLoad, session: Session) -> None:
+    """Checks may compare with other tables of the destination: they have to be there."""
+    for position, check in enumerate(load.checks):
+        for name in check.upstream():
+            schema, _, table = name.rpartition(".")
+            if session.columns(Table(schema, table)) is None:
+                raise ConfigError(
+                    "table.unknown",
+                    f"the check compares with {name}, and there is no such table",
+                    where=f"checks[{position}]",
+                    fix=f"materialize {name.replace('.', '/')} first, or correct the name",
+                )
+
+
 def _mapped(primary_key: Sequence[str], query: transform.Query) -> tuple[str, ...]:
     lost = [name for name in primary_key if name not in query.plain and name not in query.columns]
     if lost:
         raise ConfigError(
-            "stream.primary_key_lost", f"primary key column '{lost[0]}' does not survive the steps",
-            where="transform", fix="keep it (under the same name or renamed), or declare another key",
+            "stream.primary_key_lost",
+            f"primary key column '{lost[0]}' does not survive the steps",
+            where="transform",
+            fix="keep it (under the same name or renamed), or declare another key",
         )
     return tuple(query.plain.get(name, name) for name in primary_key)
 
@@ -257,7 +291,8 @@ def _settle_boundary(
         result.after = wanted
         return
     rows = session.query(
-        f"SELECT {fingerprint} FROM {table} WHERE {quote(column)} = CAST({literal(greatest)} AS {cursor_type}) ORDER BY 1"
+        f"SELECT {fingerprint} FROM {table} "
+        f"WHERE {quote(column)} = CAST({literal(greatest)} AS {cursor_type}) ORDER BY 1"
     )
     seen = {value for (value,) in rows}
     if greatest == wanted.cursor:
@@ -268,5 +303,3 @@ def _settle_boundary(
 def _fingerprint(columns: Sequence[Column]) -> str:
     values = ", ".join(f"{literal(column.name)}: {quote(column.name)}" for column in columns)
     return f"md5(to_json({{{values}}})::VARCHAR)"
-
-

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dataflow_platform.core.base import Session, State, Table
+from dataflow_platform.core.base import Session, State
 from dataflow_platform.core.sql import qualified, quote
 
 STATE, LOADS, QUARANTINE = "_dataflow_state", "_dataflow_loads", "_dataflow_quarantine"
@@ -95,17 +95,13 @@ def save_state(session: Session, schema: str, pipeline: str, stream: str, state:
 
 def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> None:
     """Forget how far the stream was read: the next load reads it from the beginning."""
-    session.execute(
-        f"DELETE FROM {system_table(schema, STATE)} WHERE pipeline = ? AND stream = ?", [pipeline, stream]
-    )
+    session.execute(f"DELETE FROM {system_table(schema, STATE)} WHERE pipeline = ? AND stream = ?", [pipeline, stream])
 
 
 def save_record(session: Session, schema: str, record: LoadRecord) -> None:
     """Add the load record, in the session's transaction."""
     values = list(vars(record).values())
-    session.execute(
-        f"INSERT INTO {system_table(schema, LOADS)} VALUES ({', '.join('?' * len(values))})", values
-    )
+    session.execute(f"INSERT INTO {system_table(schema, LOADS)} VALUES ({', '.join('?' * len(values))})", values)
 
 
 def find_record(session: Session, schema: str, load_id: str) -> LoadRecord | None:
@@ -114,5 +110,3 @@ def find_record(session: Session, schema: str, load_id: str) -> LoadRecord | Non
         f"SELECT * FROM {system_table(schema, LOADS)} WHERE load_id = ?", [load_id]
     )
     return LoadRecord(*rows[0]) if rows else None
-
-

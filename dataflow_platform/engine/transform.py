@@ -31,9 +31,7 @@ class Query:
     """Source column -> output column, for those that only changed their name."""
 
 
-def compose(
-    extracted: str, columns: Sequence[str], steps: Sequence[Transformation], cursor: str | None
-) -> Query:
+def compose(extracted: str, columns: Sequence[str], steps: Sequence[Transformation], cursor: str | None) -> Query:
     """One query with the steps as common table expressions, in order. Raises ConfigError for a bad step."""
     names = list(columns)
     ctes = [f"step_0 AS ({extracted})"]
@@ -46,9 +44,7 @@ def compose(
         except DataflowError as error:
             raise error.at(Location(path=f"transform[{position}]")) from None
         assert isinstance(select, exp.Select)
-        lineage = {
-            projection.alias_or_name: _sources(projection, lineage) for projection in select.selects
-        }
+        lineage = {projection.alias_or_name: _sources(projection, lineage) for projection in select.selects}
         renamed = {
             projection.unalias().name: projection.alias_or_name
             for projection in select.selects
@@ -76,7 +72,7 @@ def compose(
     )
 
 
-def _sources(projection: exp.Expression, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for column in projection.find_all(exp.Column):
         found.update(dict.fromkeys(before.get(column.name, ())))
@@ -103,7 +99,9 @@ def describe(session: Session, query: Query) -> tuple[Column, ...]:
         rows = session.query(f"DESCRIBE {query.sql}")
     except duckdb.Error as error:
         raise ConfigError(
-            "transform.binding", f"the steps do not fit the stream's columns: {str(error).splitlines()[0]}",
-            where="transform", fix="correct the expression; types are DuckDB's",
+            "transform.binding",
+            f"the steps do not fit the stream's columns: {str(error).splitlines()[0]}",
+            where="transform",
+            fix="correct the expression; types are DuckDB's",
         ) from error
     return tuple(Column(str(name), str(kind)) for name, kind, *_ in rows if name != CARRIED_CURSOR)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,6 @@ import dagster as dg
 from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
-from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.failures import as_failure, boundary
 from dataflow_platform.engine.load import blocked
 from dataflow_platform.engine.stage import KEY_RULE, StagedLoad, StreamLoad, stage
@@ -81,7 +80,9 @@ class StreamAsset:
             for name in check.names():
                 if name in names:
                     raise ConfigError(
-                        "check.duplicate", f"two checks are named '{name}'", where=f"checks[{position}]",
+                        "check.duplicate",
+                        f"two checks are named '{name}'",
+                        where=f"checks[{position}]",
                         fix="give one of them a name of its own: name: ...",
                     )
                 names.append(name)
@@ -90,9 +91,7 @@ class StreamAsset:
     def _check_specs(self) -> list[dg.AssetCheckSpec]:
         self.check_names()
         described = [
-            (name, check.severity == "error", check.description)
-            for check in self.checks
-            for name in check.names()
+            (name, check.severity == "error", check.description) for check in self.checks for name in check.names()
         ]
         if self.strategy.needs_primary_key:
             described.insert(0, (KEY_RULE, False, "Every row has its whole primary key."))
@@ -129,7 +128,7 @@ class StreamAsset:
             label = keys.start if keys.start == keys.end else f"{keys.start}...{keys.end}"
         # A resumed run continues the loads of the run it resumes: what that one committed is not moved again.
         tags = context.run.tags
-        run = tags.get(_ROOT, context.run_id) if tags.get(_RESUMED) == "true" else context.run_id
+        run = tags.get(_ROOT, context.run.run_id) if tags.get(_RESUMED) == "true" else context.run.run_id
         return StreamLoad(
             pipeline=self.pipeline.name,
             stream=self.stream,
@@ -139,10 +138,10 @@ class StreamAsset:
             strategy=self.strategy,
             strategy_name=self.strategy_name,
             load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             steps=self.steps,
             checks=self.checks,
-            contract=self.spec.contract or self.pipeline.contract or Contract(),
+            contract=self.spec.contract or self.pipeline.contract,
             partition_key=label,
             window=window,
         )
@@ -172,7 +171,7 @@ def _touched(asset: StreamAsset, staged: StagedLoad, partitions: dg.PartitionsDe
     first, last = span
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return []
-    return partitions.get_partition_keys_in_time_window(dg.TimeWindow(first, last + timedelta(microseconds=1)))
+    return list(partitions.get_partition_keys_in_time_window(dg.TimeWindow(first, last + timedelta(microseconds=1))))
 
 
 def _freshness(spec: Freshness) -> dg.FreshnessPolicy:
@@ -181,15 +180,16 @@ def _freshness(spec: Freshness) -> dg.FreshnessPolicy:
 
 
 def _partitions(spec: Partition) -> dg.TimeWindowPartitionsDefinition:
-    kinds = {
+    kinds: dict[str, Callable[..., dg.TimeWindowPartitionsDefinition]] = {
         "hour": dg.HourlyPartitionsDefinition,
         "day": dg.DailyPartitionsDefinition,
         "week": dg.WeeklyPartitionsDefinition,
         "month": dg.MonthlyPartitionsDefinition,
     }
+    midnight = "-00:00" if spec.every == "hour" else ""  # hourly keys carry the time of day
     return kinds[spec.every](
-        start_date=datetime(spec.start.year, spec.start.month, spec.start.day),
-        end_date=datetime(spec.end.year, spec.end.month, spec.end.day) if spec.end else None,
+        start_date=spec.start.isoformat() + midnight,
+        end_date=spec.end.isoformat() + midnight if spec.end else None,
         timezone=spec.timezone,
         end_offset=spec.end_offset,
     )

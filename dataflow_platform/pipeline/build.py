@@ -1,9 +1,12 @@
 """A pipeline, a job or a set of connections, from its YAML document to Dagster definitions."""
 
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -19,6 +22,7 @@ from dataflow_platform.pipeline.document import Document
 from dataflow_platform.pipeline.resolve import Connection
 from dataflow_platform.pipeline.spec import JobSpec, PipelineSpec, StreamSpec
 
+T = TypeVar("T")
 Connections = Mapping[str, Connection]
 
 
@@ -95,8 +99,10 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     keys = []
     for position, stream_spec in enumerate(spec.streams):
         path = ("attributes", "streams", position)
-        asset = _at(document, path, lambda s=stream_spec, p=path: _stream(spec, s, document, p, source, target, schema, pool))
-        built.assets += [asset.definition(), _origin_spec(asset, source)]
+        make = partial(_stream, spec, stream_spec, document, path, source, target, schema, pool)
+        asset = _at(document, path, make)
+        with _beta_features():
+            built.assets += [asset.definition(), _origin_spec(asset, source)]
         keys.append(asset.key)
         if spec.sensor:
             built.sensors.append(arrival_sensor(asset.key, asset.stream, source.source, spec.sensor))
@@ -115,8 +121,10 @@ def _stream(
     strategy_name, strategy = resolve.load_strategy(stream, document, path)
     if strategy.needs_primary_key and not stream.primary_key:
         raise ConfigError(
-            "stream.primary_key", f"load '{strategy_name}' needs a primary key, stream '{stream.name}' has none",
-            where="load", fix="declare primary_key: [column, ...] or use load: append",
+            "stream.primary_key",
+            f"load '{strategy_name}' needs a primary key, stream '{stream.name}' has none",
+            where="load",
+            fix="declare primary_key: [column, ...] or use load: append",
         )
     asset = StreamAsset(
         pipeline=spec,
@@ -138,10 +146,19 @@ def _stream(
     return asset
 
 
-def _at(document: Document, path: tuple[str | int, ...], make: Callable[[], Any]) -> Any:
+@contextmanager
+def _beta_features() -> Iterator[None]:
+    """Ranges in one run and selections by group are beta in Dagster 1.13: users need not hear it each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield
+
+
+def _at(document: Document, path: tuple[str | int, ...], make: Callable[[], T]) -> T:
     """What ``make`` returns; its errors placed at ``path``, and Dagster's own told in our words."""
     try:
-        return make()
+        with _beta_features():
+            return make()
     except DataflowError as error:
         if error.where.line is None:
             raise error.at(document.locate(*path)) from None
@@ -163,6 +180,10 @@ def _named(name: str, connections: Connections, document: Document, key: str) ->
         raise unknown_name("connection", name, connections, "declare it in a dataflow_platform.Connections file").at(
             document.locate("attributes", key)
         )
+    try:
+        (registry.source if key == "source" else registry.destination)(connections[name].type)
+    except DataflowError as error:
+        raise error.at(document.locate("attributes", key)) from None
     return connections[name]
 
 
@@ -199,7 +220,10 @@ def job(document: Document) -> Built:
         built = Built()
         selection = _at(document, ("attributes", "select"), lambda: dg.AssetSelection.from_string(spec.select))
         defined = dg.define_asset_job(
-            spec.name, selection=selection, description=spec.description or None, tags=spec.tags,
+            spec.name,
+            selection=selection,
+            description=spec.description or None,
+            tags=spec.tags,
             executor_def=dg.in_process_executor,
         )
         built.jobs.append(defined)
@@ -215,7 +239,8 @@ def broken(document: Document | Path, error: DataflowError) -> Built:
     """Failing assets in place of what did not build: same keys where they are known, the error as description."""
     file = document if isinstance(document, Path) else document.file
     keys = _known_keys(document) or [dg.AssetKey(["broken", file.parent.name])]
-    return Built(assets=[_failing(key, str(error)) for key in keys], problems=[error])
+    group = _known_group(document)
+    return Built(assets=[_failing(key, str(error), group) for key in keys], problems=[error])
 
 
 def _known_keys(document: Document | Path) -> list[dg.AssetKey]:
@@ -229,8 +254,22 @@ def _known_keys(document: Document | Path) -> list[dg.AssetKey]:
     return [dg.AssetKey(part) for part in dict.fromkeys(parts)]
 
 
-def _failing(key: dg.AssetKey, text: str) -> dg.AssetsDefinition:
-    @dg.asset(key=key, description=f"This pipeline does not build:\n\n```\n{text}\n```", kinds={"broken"}, group_name="broken")
+def _known_group(document: Document | Path) -> str:
+    """The group the assets would have had: a job that selects it must fail, not skip what does not build."""
+    attributes = None if isinstance(document, Path) else document.value.get("attributes")
+    if isinstance(attributes, dict):
+        translation = attributes.get("translation")
+        nested = translation.get("group_name") if isinstance(translation, dict) else None
+        for name in (attributes.get("group"), nested, attributes.get("name")):
+            if isinstance(name, str) and name.isidentifier():
+                return name
+    return "broken"
+
+
+def _failing(key: dg.AssetKey, text: str, group: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key, description=f"This pipeline does not build:\n\n```\n{text}\n```", kinds={"broken"}, group_name=group
+    )
     def does_not_build() -> None:
         raise dg.Failure(description=text, allow_retries=False)
 

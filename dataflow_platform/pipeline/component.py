@@ -1,13 +1,12 @@
 """Pipeline, Connections and Job as Dagster components: usable in any Dagster project's defs folder."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from typing_extensions import Self
 
 from dataflow_platform.pipeline import build
 from dataflow_platform.pipeline.document import Document, read
@@ -25,7 +24,8 @@ class _AsWritten(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return cls.described_by().model_json_schema()
+        # Through the handler, so that nested definitions land in the one schema that is being made.
+        return handler(cls.described_by().__pydantic_core_schema__)
 
     @classmethod
     def described_by(cls) -> type[BaseModel]:

@@ -66,7 +66,10 @@ def read(file: Path) -> list[Document]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            "yaml.unreadable", f"cannot read the file: {error}", where=Location(shown(file)), fix="check rights and encoding"
+            "yaml.unreadable",
+            f"cannot read the file: {error}",
+            where=Location(shown(file)),
+            fix="check rights and encoding",
         ) from error
     documents = []
     try:
@@ -77,7 +80,8 @@ def read(file: Path) -> list[Document]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise ConfigError(
-            "yaml.syntax", f"this is no YAML: {getattr(error, 'problem', None) or error}",
+            "yaml.syntax",
+            f"this is no YAML: {getattr(error, 'problem', None) or error}",
             where=Location(shown(file), line, None, _excerpt(file, line)),
             fix="correct the line (indentation, a colon, a quote)",
         ) from error
@@ -95,14 +99,18 @@ def _document(file: Path, node: yaml.Node) -> Document:
         loader.dispose()
     if not isinstance(value, dict):
         raise ConfigError(
-            "yaml.form", "a definition is a mapping with `type` and `attributes`",
-            where=Location(shown(file), 1), fix="start the file with: type: dataflow_platform.Pipeline",
+            "yaml.form",
+            "a definition is a mapping with `type` and `attributes`",
+            where=Location(shown(file), 1),
+            fix="start the file with: type: dataflow_platform.Pipeline",
         )
     document = Document(file, value, lines)
     for path, line in duplicates:
         raise ConfigError(
-            "yaml.duplicate_key", f"key '{path[-1]}' is given twice",
-            where=Location(shown(file), line, dotted(path), _excerpt(file, line)), fix="keep one of them",
+            "yaml.duplicate_key",
+            f"key '{path[-1]}' is given twice",
+            where=Location(shown(file), line, dotted(path), _excerpt(file, line)),
+            fix="keep one of them",
         )
     return document
 
@@ -125,14 +133,16 @@ def _collect(node: yaml.Node, path: Path_, lines: dict[Path_, int], duplicates: 
 class _Environment:
     """``env`` in templates: ``{{ env.NAME }}`` must be set, ``{{ env('NAME', 'default') }}`` need not."""
 
-    def __getattr__(self, name: str) -> str:
+    # By item, not by attribute: the template engine asks its own attributes of everything it calls.
+    def __getitem__(self, name: str) -> str:
         return self(name)
 
     def __call__(self, name: str, default: str | None = None) -> str:
         value = os.environ.get(name, default)
         if value is None:
             raise ConfigError(
-                "variable.missing", f"environment variable {name} is not set",
+                "variable.missing",
+                f"environment variable {name} is not set",
                 fix=did_you_mean(name, _likely(name), f"set it in the environment or in .env: {name}=..."),
             )
         return value
@@ -161,6 +171,8 @@ def render(document: Document, value: Any, path: Path_ = ()) -> Any:
         raise error.at(document.locate(*path)) from None
     except TemplateError as error:
         raise ConfigError(
-            "template.syntax", f"cannot fill in the template: {error}", where=document.locate(*path),
+            "template.syntax",
+            f"cannot fill in the template: {error}",
+            where=document.locate(*path),
             fix="only {{ env.NAME }} and {{ env('NAME', 'default') }} are known",
         ) from error

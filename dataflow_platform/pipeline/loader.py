@@ -74,11 +74,11 @@ def _connections(documents: list[Document], built: build.Built) -> dict[str, Con
         for name, connection in declared.items():
             if name in found:
                 where = document.locate("attributes", "connections", name)
-                error = ConfigError(
+                twice = ConfigError(
                     "connection.duplicate", f"connection '{name}' is declared twice", where=where,
                     fix=f"rename one of them; the other is in {found[name].document.file}",
                 )  # fmt: skip
-                built.add(build.broken(document, error))
+                built.add(build.broken(document, twice))
             found[name] = connection
     return found
 
@@ -94,7 +94,9 @@ def _unknown_type(document: Document) -> ConfigError:
     kind = str(document.value["type"])
     known = [f"{PREFIX}{name}" for name in ("Pipeline", "Connections", "Job")]
     return ConfigError(
-        "type.unknown", f"unknown type '{kind}'", where=document.locate("type"),
+        "type.unknown",
+        f"unknown type '{kind}'",
+        where=document.locate("type"),
         fix=did_you_mean(kind, known, "a definition is a Pipeline, Connections or Job"),
     )
 

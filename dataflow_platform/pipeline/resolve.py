@@ -50,9 +50,10 @@ def _connector(connection: Connection, find: Callable[[str], type[C]]) -> C:
         # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
         if isinstance(value, str) and "{{" not in value:
             raise ConfigError(
-                "secret.literal", f"'{secret}' holds a secret in clear text",
+                "secret.literal",
+                f"'{secret}' holds a secret in clear text",
                 where=_without_excerpt(document, *path, *secret.split(".")),
-                fix=f"put it in the environment: {secret.rsplit('.')[-1]}: \"{{{{ env.NAME }}}}\"",
+                fix=f'put it in the environment: {secret.rsplit(".")[-1]}: "{{{{ env.NAME }}}}"',
             )
     return model(found, render(document, dict(connection.fields), path), document, path)
 
@@ -74,7 +75,9 @@ def model(kind: type[M], value: Any, document: Document, path: Path_ = ()) -> M:
 
 
 def _first(error: ValidationError, kind: type[BaseModel], document: Document, path: Path_) -> ConfigError:
-    problem = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # A misspelt key is also a missing one: what is there and wrong explains more than what is not.
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     inner = tuple(part for part in problem["loc"] if isinstance(part, int) or not part.startswith("function-"))
     where = document.locate(*path, *inner)
     name = str(inner[-1]) if inner else ""
@@ -88,17 +91,17 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
             "key.missing", f"'{name}' is missing", where=where, fix=f"add it: {name}: ...   (see docs/pipeline.md)"
         )
     return ConfigError(
-        "value.type", f"'{dotted(inner) or 'value'}': {problem['msg'][0].lower()}{problem['msg'][1:]}",
-        where=where, fix="correct the value; docs/pipeline.md names each field's type",
+        "value.type",
+        f"'{dotted(inner) or 'value'}': {problem['msg'][0].lower()}{problem['msg'][1:]}",
+        where=where,
+        fix="correct the value; docs/pipeline.md names each field's type",
     )
 
 
 def _fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that are valid at ``path`` inside ``kind``."""
     for part in path:
-        inner = next(
-            (field for name, field in kind.model_fields.items() if part in (name, field.alias)), None
-        )
+        inner = next((field for name, field in kind.model_fields.items() if part in (name, field.alias)), None)
         if inner is None:
             continue
         candidates = [inner.annotation, *getattr(inner.annotation, "__args__", ())]
@@ -120,13 +123,15 @@ def connection(name: str, fields: Mapping[str, Any], document: Document, path: P
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise ConfigError(
-            "key.missing", "'type' is missing", where=document.locate(*path),
+            "key.missing",
+            "'type' is missing",
+            where=document.locate(*path),
             fix=f"add the connector's name: type: ...   known: {', '.join(registry.names('connectors'))}",
         )
     if kind not in registry.names("connectors"):
-        raise unknown_name(
-            "connector", kind, registry.names("connectors"), "dataflow connectors list"
-        ).at(document.locate(*path, "type"))
+        raise unknown_name("connector", kind, registry.names("connectors"), "dataflow connectors list").at(
+            document.locate(*path, "type")
+        )
     return Connection(name, kind, {key: value for key, value in fields.items() if key != "type"}, document, path)
 
 
@@ -134,10 +139,12 @@ def plugin(kind: registry.Kind, entry: Mapping[str, Any], document: Document, pa
     """The plug-in of a one-key mapping: ``{filter: ...}`` as a Filter."""
     if len(entry) != 1:
         raise ConfigError(
-            "step.one_key", f"a step has one key, this one has {len(entry)}: {', '.join(map(str, entry)) or 'none'}",
-            where=document.locate(*path), fix="start each step with its own dash",
+            "step.one_key",
+            f"a step has one key, this one has {len(entry)}: {', '.join(map(str, entry)) or 'none'}",
+            where=document.locate(*path),
+            fix="start each step with its own dash",
         )
-    (name, value), = entry.items()
+    ((name, value),) = entry.items()
     find: Mapping[registry.Kind, Callable[[str], type[Any]]] = {
         "transformations": registry.transformation, "checks": registry.check, "load_strategies": registry.load_strategy,
     }  # fmt: skip

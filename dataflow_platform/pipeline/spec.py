@@ -81,9 +81,7 @@ class StreamSpec(Spec):
         default=None, description="Source column that grows with every change: only rows at or after it are read."
     )
     primary_key: list[str] = Field(default_factory=list, description="Source columns that tell rows apart.")
-    load: str | dict[str, Any] = Field(
-        default="append", description="Load strategy: a name, or `{name: {options}}`."
-    )
+    load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")
     partition: Partition | None = Field(default=None, description="Time partitions, for backfills.")
     transform: list[dict[str, Any]] = Field(
         default_factory=list, description="Steps in order, one key each: `- filter: ...`."

@@ -1,0 +1,35 @@
+"""DuckDB's errors in the platform's words: what a person may do about each."""
+
+import duckdb
+
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
+
+_DATA = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException, duckdb.ConstraintException)
+_QUERY = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.TypeMismatchException)
+
+
+def explained(error: duckdb.Error, where: str) -> DataflowError | None:
+    """The platform's error for a failed query of the line, None for what it does not know."""
+    told = str(error).strip().splitlines()
+    first = told[0] if told else type(error).__name__
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return ConfigError(
+            "engine.memory",
+            f"the engine's memory limit was reached: {first}",
+            where=where,
+            fix="raise memory_limit of the destination, or lower its threads",
+        )
+    if "No space left" in str(error):
+        return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space and run again")
+    if isinstance(error, _DATA):
+        return DataError(
+            "data.value",
+            f"a value does not fit: {first}",
+            where=where,
+            fix="correct the value at its source, or cast the column to a type that holds it",
+        )
+    if isinstance(error, _QUERY):
+        return ConfigError(
+            "engine.query", f"the query does not fit the data: {first}", where=where, fix="correct the steps or checks"
+        )
+    return None

@@ -1,0 +1,57 @@
+"""One load in a process of its own, so that a test can kill it at a named point."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+
+from dataflow_platform.checks.not_null import NotNull
+from dataflow_platform.connectors.duckdb import DuckDB
+from dataflow_platform.core.base import LoadStrategy, Stream, Table
+from dataflow_platform.engine.load import publish
+from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.load_strategies.append import Append
+from dataflow_platform.load_strategies.merge import Merge
+from dataflow_platform.load_strategies.replace import Replace
+from tests.fixtures.rows import Rows, RowsOptions
+
+STRATEGIES: dict[str, LoadStrategy] = {"append": Append(), "merge": Merge(), "replace": Replace()}
+
+
+def batch(number: int) -> pa.Table:
+    """12,000 rows: the second batch overlaps the first in keys and in its cursor; one row in 100 is bad."""
+    first = number * 9_000
+    ids = list(range(first, first + 12_000))
+    return pa.table(
+        {
+            "id": ids,
+            "at": [value // 10 for value in ids],
+            "v": [None if value % 100 == 7 else f"batch {number} row {value}" for value in ids],
+        }
+    )
+
+
+def load(path: Path, how: str, number: int) -> LoadRecord:
+    """Load batch ``number`` into the warehouse at ``path`` under a load id of its own."""
+    return publish(
+        stage(
+            StreamLoad(
+                pipeline="p",
+                stream=Stream("t", RowsOptions(), "at", ("id",)),
+                source=Rows(one_shot=True).with_rows(batch(number)),
+                destination=DuckDB(path=str(path)),
+                target=Table("raw", "t"),
+                strategy=STRATEGIES[how],
+                strategy_name=how,
+                load_id=f"load {number}",
+                checks=[NotNull(columns=["v"], severity="warn")],
+            )
+        )
+    )
+
+
+def load_and_die(path: Path, how: str, number: int, point: str) -> None:
+    """The same, dying at ``point``."""
+    os.environ["DATAFLOW_KILL_AT"] = point
+    load(path, how, number)
