@@ -1,0 +1,45 @@
+"""Transformation ``deduplicate``."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from dataflow_platform.core import sql
+from dataflow_platform.core.base import Spec, Transformation
+
+
+class Deduplicate(Spec, Transformation):
+    """Keeps one row for each key: the first by an order."""
+
+    shorthand: ClassVar[str | None] = "by"
+    drops_rows: ClassVar[bool] = True
+
+    by: list[str] | str = Field(
+        min_length=1,
+        description="The column or columns of the key. Rows whose key is NULL count as one key, as in PARTITION BY.",
+    )
+    order: str | None = Field(
+        default=None,
+        description="Which row of a key is kept: the first by this order, such as `updated_at desc`. NULLs come last. "
+        "Rows that tie are ordered by all their columns, so the same rows always give the same result.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Deduplicate":
+        if self.order is not None:
+            sql.ordering(self.order)
+        return self
+
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT of all ``columns`` for the first row of each key."""
+        wanted = [self.by] if isinstance(self.by, str) else self.by
+        key = [sql.find_column(name, columns) for name in wanted]
+        rest = [sql.quote(column) for column in columns if column not in key]
+        # Ties by name, so that the choice does not hang on the order the source gave its columns in.
+        order = [sql.ordering(self.order, columns=columns)] if self.order is not None else []
+        order += sorted(rest)
+        kept = ", ".join(sql.quote(column) for column in columns)
+        partition = ", ".join(sql.quote(column) for column in key)
+        ordered = f" ORDER BY {', '.join(order)}" if order else ""
+        return f"SELECT {kept} FROM input QUALIFY row_number() OVER (PARTITION BY {partition}{ordered}) = 1"

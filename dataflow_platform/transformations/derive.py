@@ -1,0 +1,47 @@
+"""Transformation ``derive``."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from dataflow_platform.core import sql
+from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.errors import ConfigError
+
+
+class Derive(RootModel[dict[str, str]], Transformation):
+    """Computes new columns, or new values of existing ones, with SQL expressions."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[str, str] = Field(
+        min_length=1,
+        description="Column name to SQL expression over the columns of the step before, such as "
+        "`speed: distance / air_time`. A known name is replaced in its place, a new one is added at the end. "
+        "Expressions do not see each other's results; use a second step for that.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Derive":
+        seen: dict[str, str] = {}
+        for name, text in self.root.items():
+            sql.quote(name)
+            sql.expression(text, scope="window")
+            if name.lower() in seen:
+                raise ConfigError(
+                    "column.duplicate", f"derive sets '{seen[name.lower()]}' and '{name}', which are one column",
+                    where=name, fix="column names that differ only in case are the same: keep one of them",
+                )  # fmt: skip
+            seen[name.lower()] = name
+        return self
+
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT of ``columns``, replaced ones in place, and the new columns behind them."""
+        made = {name.lower(): sql.expression(text, columns=columns, scope="window") for name, text in self.root.items()}
+        known = {column.lower() for column in columns}
+        parts = [
+            f"{made[column.lower()]} AS {sql.quote(column)}" if column.lower() in made else sql.quote(column)
+            for column in columns
+        ]
+        parts += [f"{made[name.lower()]} AS {sql.quote(name)}" for name in self.root if name.lower() not in known]
+        return f"SELECT {', '.join(parts)} FROM input"

@@ -1,0 +1,30 @@
+"""Transformation ``filter``."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from dataflow_platform.core import sql
+from dataflow_platform.core.base import Transformation
+
+
+class Filter(RootModel[str], Transformation):
+    """Keeps the rows for which a SQL expression is true."""
+
+    model_config = ConfigDict(frozen=True)
+    drops_rows: ClassVar[bool] = True
+
+    root: str = Field(
+        description="SQL expression over the row, such as `dest is not null`. A row for which it is false or NULL goes."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Filter":
+        sql.expression(self.root, scope="row")
+        return self
+
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT of all ``columns`` for the rows that pass."""
+        kept = ", ".join(sql.quote(column) for column in columns)
+        return f"SELECT {kept} FROM input WHERE {sql.expression(self.root, columns=columns, scope='row')}"

@@ -1,0 +1,47 @@
+"""Transformation ``rename``."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict, Field, RootModel
+
+from dataflow_platform.core import sql
+from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.errors import ConfigError
+
+
+class Rename(RootModel[dict[str, str]], Transformation):
+    """Gives columns new names; values and order stay."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[str, str] = Field(
+        min_length=1,
+        description="Old name to new name, such as `dest: destination`. Two columns may swap their names.",
+    )
+
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT of ``columns`` under their new names."""
+        new_names: dict[str, str] = {}
+        for old, new in self.root.items():
+            found = sql.find_column(old, columns)
+            if found in new_names:
+                raise ConfigError(
+                    "column.duplicate", f"rename names the column '{found}' twice", where=old,
+                    fix="column names that differ only in case are the same: keep one of them",
+                )  # fmt: skip
+            new_names[found] = new
+        taken: dict[str, str] = {}
+        for column in columns:
+            new = new_names.get(column, column)
+            if new.lower() in taken:
+                raise ConfigError(
+                    "column.duplicate", f"after rename both '{taken[new.lower()]}' and '{column}' would be '{new}'",
+                    where=taken[new.lower()] if column not in new_names else column,
+                    fix="pick another name, or rename or drop the column that has it now",
+                )  # fmt: skip
+            taken[new.lower()] = column
+        parts = [
+            f"{sql.quote(column)} AS {sql.quote(new_names[column])}" if column in new_names else sql.quote(column)
+            for column in columns
+        ]
+        return f"SELECT {', '.join(parts)} FROM input"

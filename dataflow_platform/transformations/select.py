@@ -1,0 +1,32 @@
+"""Transformation ``select``."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from dataflow_platform.core import sql
+from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.errors import ConfigError
+
+
+class Select(RootModel[list[str]], Transformation):
+    """Keeps the listed columns, in the listed order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: list[str] = Field(min_length=1, description="The columns to keep, in their new order.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Select":
+        folded = [name.lower() for name in self.root]
+        twice = [name for place, name in enumerate(self.root) if name.lower() in folded[:place]]
+        if twice:
+            raise ConfigError(
+                "column.duplicate", f"select lists the column '{twice[0]}' twice", where=twice[0],
+                fix="column names that differ only in case are the same: keep one of them",
+            )  # fmt: skip
+        return self
+
+    def apply(self, columns: Sequence[str]) -> str:
+        """A SELECT of the listed columns, spelled as in ``columns``."""
+        return f"SELECT {', '.join(sql.quote(sql.find_column(name, columns)) for name in self.root)} FROM input"

@@ -1,0 +1,88 @@
+"""Pandera schemas the tests name by their dotted path."""
+
+import re
+from typing import Any
+
+import pandera.pandas as pa
+import pandera.polars as pp
+import polars as pl
+
+flights = pa.DataFrameSchema(
+    {
+        "tailnum": pa.Column(str, pa.Check.str_matches(r"N[0-9A-Z]+"), nullable=True),
+        "distance": pa.Column(
+            int, [pa.Check.in_range(1, 6000, include_min=False), pa.Check.ne(7, error="seven is a test flight")]
+        ),
+        "arr_delay": pa.Column(float, pa.Check.lt(2000, raise_warning=True), nullable=True, required=False),
+    },
+    unique=["tailnum", "distance"],
+    strict=True,
+    ordered=True,
+    name="flights",
+)
+
+
+class Planes(pa.DataFrameModel):
+    """A model, as people write them."""
+
+    tailnum: str = pa.Field(unique=True, str_length={"min_value": 2, "max_value": 6})
+    seats: int = pa.Field(ge=1, isin=[1, 2, 3], nullable=True)
+
+
+class PolarsPlanes(pp.DataFrameModel):
+    """The same in polars' flavour."""
+
+    tailnum: str = pp.Field(unique=True, str_length={"min_value": 2, "max_value": 6})
+    seats: int = pp.Field(ge=1, isin=[1, 2, 3], nullable=True)
+
+
+ignore_case = pa.DataFrameSchema({"x": pa.Column(str, pa.Check.str_contains(re.compile("abc", re.IGNORECASE)))})
+polars_types = pp.DataFrameSchema(
+    {
+        "i": pp.Column(pl.Int32), "f": pp.Column(pl.Float64), "s": pp.Column(pl.String), "b": pp.Column(pl.Boolean),
+        "d": pp.Column(pl.Date), "t": pp.Column(pl.Datetime("us")), "z": pp.Column(pl.Datetime("us", "UTC")),
+        "n": pp.Column(pl.Decimal(10, 2)), "o": pp.Column(pl.Time), "u": pp.Column(pl.Duration),
+        "y": pp.Column(pl.Binary),
+    }
+)  # fmt: skip
+
+
+def custom(series: object) -> bool:
+    """A check function of one's own."""
+    return series is not None
+
+
+def _of(**column: Any) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema({"x": pa.Column(**column)})
+
+
+REFUSED = {
+    "custom_function": _of(checks=pa.Check(custom)),
+    "lookalike": _of(
+        checks=pa.Check(lambda s: s > 1, name="greater_than", statistics={"min_value": 1}, error="greater_than(1)")
+    ),
+    "renamed": _of(dtype=int, checks=pa.Check.ge(1, name="greater_than")),
+    "element_wise": _of(checks=pa.Check(custom, element_wise=True)),
+    "groupby": pa.DataFrameSchema({"x": pa.Column(int, pa.Check.gt(1, groupby="y")), "y": pa.Column(int)}),
+    "unique_values_eq": _of(checks=pa.Check.unique_values_eq(["a"])),
+    "hypothesis": _of(checks=pa.Hypothesis(lambda a: (1, 1), relationship="equal", groupby=None)),
+    "dataframe_level": pa.DataFrameSchema({"x": pa.Column(int)}, checks=pa.Check(custom)),
+    "coerce": _of(dtype=int, coerce=True),
+    "schema_coerce": pa.DataFrameSchema({"x": pa.Column(int)}, coerce=True),
+    "parser": _of(dtype=str, parsers=pa.Parser(lambda s: s)),
+    "schema_parser": pa.DataFrameSchema({"x": pa.Column(int)}, parsers=pa.Parser(lambda d: d)),
+    "default": _of(dtype=int, default=1),
+    "regex_column": _of(dtype=int, regex=True),
+    "index": pa.DataFrameSchema({"x": pa.Column(int)}, index=pa.Index(int)),
+    "filter": pa.DataFrameSchema({"x": pa.Column(int)}, strict="filter"),
+    "add_missing": pa.DataFrameSchema({"x": pa.Column(int, nullable=True)}, add_missing_columns=True),
+    "drop_invalid": pa.DataFrameSchema({"x": pa.Column(int)}, drop_invalid_rows=True),
+    "frame_dtype": pa.DataFrameSchema({"x": pa.Column()}, dtype=int),
+    "category": _of(dtype="category"),
+    "object": _of(dtype=object),
+    "look_ahead": _of(dtype=str, checks=pa.Check.str_matches("(?=x)")),
+    "verbose_flag": _of(dtype=str, checks=pa.Check.str_contains(re.compile("a b", re.VERBOSE))),
+    "null_allowed_but_counted": _of(dtype=float, checks=pa.Check.isin([1.0, None], ignore_na=False)),
+}
+globals().update(REFUSED)
+not_a_schema = 5
