@@ -1,0 +1,148 @@
+"""Pages to an Arrow stream DuckDB pulls: fetched on an event loop of their own, one page ahead of the reader."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, decode, schema
+from dataflow_platform.connectors.rest.client import Page, Walk, records
+from dataflow_platform.core.errors import TransientError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class Prefetch:
+    """The pages of a walk. While one is worked on the next is fetched, and no more than that one.
+
+    The loop has a thread of its own: DuckDB pulls from its worker threads, which only ever wait on a
+    future (and so let go of the interpreter lock).
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._coming: Future[Page | None] | None = None
+        self._closed = False
+
+    def take(self) -> Page | None:
+        """The next page, or None after the last; waits for it. TransientError ``rest.closed`` once closed."""
+        with self._lock:
+            coming = self._coming = self._coming or self._submit(self._walk.next())
+        try:
+            page = coming.result()
+        except CancelledError:
+            raise _closed() from None
+        with self._lock:
+            if not self._closed:
+                self._coming = self._submit(self._walk.next()) if page else coming
+        return page
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        if self._closed:
+            work.close()
+            raise _closed()
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="rest-reader", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        """Give up what is being fetched and end the thread. Safe to call twice."""
+        with self._lock:
+            already, self._closed = self._closed, True
+        if already or self._loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _shut(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._walk.close()
+
+
+def _closed() -> TransientError:
+    return TransientError("rest.closed", "the scan was closed while it was read", fix="run the load again")
+
+
+class PageStream:
+    """What DuckDB scans: an object with the Arrow stream interface (``__arrow_c_stream__``).
+
+    A plain RecordBatchReader would be simpler, but DuckDB reads one a second time as an empty table
+    without a word. Here every execution of the relation that pulls rows starts a walk of its own.
+    ``error`` keeps the exception that ended the reading: DuckDB only hands on its text.
+    """
+
+    def __init__(
+        self, start: Callable[[], Prefetch], records_path: str | None, fields: Sequence[Field],
+        first: Prefetch | None, sample: Sequence[Page],
+    ) -> None:
+        self._start = start
+        self._records_path = records_path
+        self._fields = fields
+        self._arrow = schema(fields)
+        self._lock = threading.Lock()
+        self._first = (first, list(sample)) if first else None
+        self._open: list[Prefetch] = [first] if first else []
+        self.error: Exception | None = None
+        self.rows = 0
+        self.bytes = 0
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(self._arrow, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
+
+    def rows_read(self) -> int:
+        """Rows handed on so far; raises the error that ended the reading, if one did."""
+        if self.error:
+            raise self.error
+        return self.rows
+
+    def close(self) -> None:
+        """End every walk. Safe to call twice."""
+        with self._lock:
+            walks, self._open = self._open, []
+        for walk in walks:
+            walk.close()
+
+    def _begin(self) -> tuple[Prefetch, list[Page]]:
+        with self._lock:
+            self.error, self.rows, self.bytes = None, 0, 0
+            begun, self._first = self._first, None
+            if begun is None:
+                begun = self._start(), []
+                self._open.append(begun[0])
+        return begun
+
+    def _batches(self) -> "Iterator[pa.RecordBatch]":
+        try:
+            pages, sample = self._begin()
+            while page := sample.pop(0) if sample else pages.take():
+                self.bytes += len(page.body)
+                self.rows += len(page.rows)
+                yield self._batch(page)
+        except Exception as error:
+            self.error = error
+            raise
+        pages.close()
+
+    def _batch(self, page: Page) -> "pa.RecordBatch":
+        try:
+            return batch(page.rows, self._fields, self._arrow, page.where)
+        except InexactError:
+            rows = records(decode(page.body, exact=True), self._records_path, page.where)
+            return batch(rows, self._fields, self._arrow, page.where)
