@@ -14,7 +14,7 @@ class Timetable:
         self._jobs: list[dg.ScheduleDefinition] = []
 
     def put(self, spec: Any, keys: Sequence[dg.AssetKey]) -> None:
-        """Run the assets ``keys`` at ``spec``. Raises dagster's DagsterInvalidDefinitionError for a bad cron or zone."""
+        """Run the assets ``keys`` at ``spec``; dagster's DagsterInvalidDefinitionError for a bad cron or zone."""
         _schedule("probe", spec.cron, spec.timezone, spec.enabled, dg.AssetSelection.assets(*keys))
         self._assets.setdefault((spec.cron, spec.timezone, spec.enabled), []).extend(keys)
 

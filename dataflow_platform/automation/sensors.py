@@ -9,9 +9,7 @@ from dataflow_platform.core.base import Source, Stream
 from dataflow_platform.core.errors import DataflowError
 
 
-def arrival_sensor(
-    key: dg.AssetKey, stream: Stream, connect: Callable[[], Source], spec: Any
-) -> dg.SensorDefinition:
+def arrival_sensor(key: dg.AssetKey, stream: Stream, connect: Callable[[], Source], spec: Any) -> dg.SensorDefinition:
     """A sensor that asks for a run of asset ``key`` whenever ``source.probe(stream)`` gives a new token."""
     selection = dg.AssetSelection.assets(key)
     name = "_".join((*key.path, "arrival"))

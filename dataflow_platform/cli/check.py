@@ -3,6 +3,7 @@
 import sys
 
 import click
+import dagster as dg
 
 
 @click.command()
@@ -11,15 +12,22 @@ def check() -> None:
     from dataflow_platform import definitions
 
     loaded = definitions.load()
-    problems = loaded.built.problems
+    defs = definitions.build(loaded)
+    problems = list(dict.fromkeys([*map(str, loaded.built.problems), *_broken_components(defs)]))
     for problem in problems:
         click.echo(f"{problem}\n", err=True)
     if problems:
         click.echo(f"{len(problems)} of the definitions do not build", err=True)
         sys.exit(1)
-    defs = definitions.defs()
     graph = defs.resolve_asset_graph()
     click.echo(
         f"ok: {len(graph.materializable_asset_keys)} assets, {len(graph.asset_check_keys)} checks, "
         f"{len(loaded.connections)} connections"
     )
+
+
+def _broken_components(defs: dg.Definitions) -> list[str]:
+    """What components of other packages said when they did not build."""
+    return [
+        spec.metadata["dataflow/error"] for spec in defs.resolve_all_asset_specs() if "dataflow/error" in spec.metadata
+    ]

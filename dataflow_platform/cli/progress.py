@@ -1,15 +1,19 @@
 """Progress bars of running streams: rows, rows a second and megabytes."""
 
+import io
+import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from dataflow_platform.core.progress import Progress, watch
+from dataflow_platform.core.progress import Progress, report, watch
 
 
 @contextmanager
@@ -26,6 +30,33 @@ def bars(enabled: bool) -> Iterator[None]:
             yield
     finally:
         stop()
+
+
+@contextmanager
+def quiet_output(log: Path) -> Iterator[None]:
+    """Send what tools print (dbt, mostly) to ``log``, and turn dbt's ``7 of 42`` into a bar."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file, redirect_stdout(_ToolOutput(file)):
+        yield
+
+
+class _ToolOutput(io.TextIOBase):
+    """Writes through to a file and reports the steps dbt counts."""
+
+    _STEP = re.compile(r"(\d+) of (\d+) (START|OK|PASS|WARN|FAIL|ERROR)")
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        step = self._STEP.search(text)
+        if step and step[3] != "START":
+            done, total = int(step[1]), int(step[2])
+            report(Progress("dbt models", f"{done} of {total} models and tests", fraction=done / total))
+        return self._file.write(text)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def figures(moment: Progress, seconds: float) -> str:

@@ -3,11 +3,13 @@
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import click
 import dagster as dg
 
 from dataflow_platform.core.errors import unknown_name
+from dataflow_platform.core.paths import project_root
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -26,13 +28,15 @@ def run(name: str, partition: str | None, verbose: bool) -> None:
 
 def execute(name: str, partition: str | None, verbose: bool) -> bool:
     """Run ``name`` in this process, print bars, summary and failures; True where all went well."""
-    from dataflow_platform.cli.progress import bars
+    from dataflow_platform.cli.progress import bars, quiet_output
     from dataflow_platform.cli.summary import failures, show
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     job, keys = find(name)
     key, tags = _partition(partition)
-    with dg.DagsterInstance.get() as instance, bars(enabled=not verbose):
+    log = project_root() / ".dataflow" / "logs" / f"{name if name.isidentifier() else 'selection'}.log"
+    silence = nullcontext() if verbose else quiet_output(log)
+    with dg.DagsterInstance.get() as instance, bars(enabled=not verbose), silence:
         result = job.execute_in_process(
             instance=instance,
             asset_selection=keys,
@@ -42,7 +46,9 @@ def execute(name: str, partition: str | None, verbose: bool) -> bool:
             tags=tags,
         )
     show(result)
-    failures(result)
+    if not result.success:
+        failures(result)
+        click.echo(f"what the tools printed: {log}" if not verbose else "", err=True)
     return result.success
 
 
@@ -50,12 +56,14 @@ def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
     """The job called ``name`` with no selection, or the job of all assets with those ``name`` selects."""
     from dataflow_platform import definitions
 
-    defs = definitions.defs()
+    loaded = definitions.load()
+    definitions.find_commands()
+    defs = definitions.build(loaded)
     jobs = {job.name: job for job in defs.resolve_all_job_defs()}
     if name in jobs and not name.startswith("__"):
         return jobs[name], None
     graph = defs.resolve_asset_graph()
-    pipelines = definitions.load().built.targets
+    pipelines = loaded.built.targets
     text = name
     if name in pipelines:
         _, schema, streams = pipelines[name]

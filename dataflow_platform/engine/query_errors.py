@@ -4,7 +4,12 @@ import duckdb
 
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
 
-_DATA = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException, duckdb.ConstraintException)
+_DATA = (
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidInputException,
+    duckdb.ConstraintException,
+)
 _QUERY = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.TypeMismatchException)
 
 
@@ -20,7 +25,7 @@ def explained(error: duckdb.Error, where: str) -> DataflowError | None:
             fix="raise memory_limit of the destination, or lower its threads",
         )
     if "No space left" in str(error):
-        return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space and run again")
+        return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space, run again")
     if isinstance(error, _DATA):
         return DataError(
             "data.value",

@@ -268,7 +268,11 @@ def _known_group(document: Document | Path) -> str:
 
 def _failing(key: dg.AssetKey, text: str, group: str) -> dg.AssetsDefinition:
     @dg.asset(
-        key=key, description=f"This pipeline does not build:\n\n```\n{text}\n```", kinds={"broken"}, group_name=group
+        key=key,
+        description=f"This pipeline does not build:\n\n```\n{text}\n```",
+        kinds={"broken"},
+        group_name=group,
+        metadata={"dataflow/error": text},
     )
     def does_not_build() -> None:
         raise dg.Failure(description=text, allow_retries=False)

@@ -1,0 +1,85 @@
+"""The JSON schema of a ``defs.yaml``, for completion and checking in an editor."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from dataflow_platform.cli.reference import nested_models, ours
+from dataflow_platform.core import registry
+
+Schema = dict[str, Any]
+
+
+def pipeline_schema() -> str:
+    """The schema as JSON text: the pipeline's model, with the shipped plug-ins' fields put in."""
+    from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec, StreamSpec
+
+    roots: dict[str, type[BaseModel]] = {"Pipeline": PipelineSpec, "Connections": ConnectionsSpec, "Job": JobSpec}
+    plugins = {
+        "transformations": {name: _as_model(registry.transformation(name)) for name in ours("transformations")},
+        "checks": {name: _as_model(registry.check(name)) for name in ours("checks")},
+        "load_strategies": {name: _as_model(registry.load_strategy(name)) for name in ours("load_strategies")},
+    }
+    written = [*roots.values(), *(model for found in plugins.values() for model in found.values())]
+    models = dict.fromkeys(inner for model in written for inner in (model, *nested_models(model)))
+    references, whole = models_json_schema([(model, "validation") for model in models])
+    definitions: Schema = whole["$defs"]
+    refs = {model: references[model, "validation"] for model in models}
+    for model in models:
+        _allow_shorthand(definitions, model, refs[model])
+    stream: Schema = definitions[_name(refs[StreamSpec])]["properties"]
+    for key, kind in (("transform", "transformations"), ("checks", "checks")):
+        stream[key]["items"] = _one_of({name: refs[model] for name, model in plugins[kind].items()})
+    loads = plugins["load_strategies"]
+    named = _one_of({name: refs[model] for name, model in loads.items()})
+    stream["load"]["anyOf"] = [{"enum": sorted(loads)}, named]
+    documents = [
+        {
+            "properties": {"type": {"const": f"dataflow_platform.{name}"}, "attributes": refs[model]},
+            "required": ["type", "attributes"],
+        }
+        for name, model in roots.items()
+    ]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A defs.yaml document of DataFlow Platform",
+        "type": "object",
+        "anyOf": documents,
+        "$defs": definitions,
+    }
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _as_model(plugin: type[Any]) -> type[BaseModel]:
+    if not issubclass(plugin, BaseModel):
+        raise TypeError(f"{plugin.__name__} is no pydantic model: its fields cannot be documented")
+    return plugin
+
+
+def _name(reference: Schema) -> str:
+    return str(reference["$ref"]).rsplit("/", 1)[-1]
+
+
+def _allow_shorthand(definitions: Schema, model: type[BaseModel], reference: Schema) -> None:
+    """A bare value may stand for one field: say so, beside the full form."""
+    short = getattr(model, "shorthand", None)
+    if not short:
+        return
+    full = definitions[_name(reference)]
+    named = model.model_fields.get(short)
+    written = (named.alias if named else None) or short
+    bare = {key: value for key, value in full["properties"][written].items() if key != "default"}
+    definitions[_name(reference)] = {"anyOf": [bare, full]}
+
+
+def _one_of(named: dict[str, Schema]) -> Schema:
+    """An object with exactly one of these keys."""
+    return {
+        "type": "object",
+        "properties": named,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }

@@ -1,0 +1,20 @@
+"""Shared by all tests: the fixtures of tests/fixtures and a DAGSTER_HOME of the session's own."""
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+pytest_plugins = [
+    name for name in ("tests.fixtures.postgres", "tests.fixtures.rest_api") if importlib.util.find_spec(name)
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the developer's own instance."""
+    home = tmp_path_factory.mktemp("dagster_home")
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        yield
