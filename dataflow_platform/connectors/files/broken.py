@@ -19,7 +19,7 @@ _EXCERPT = 80
 
 def meaning(text: str, path: str | None = None) -> DataflowError | None:
     """The error behind DuckDB's ``text``, about ``path`` where the text names no file; None where nobody knows."""
-    named = re.search(r"""(?:file|pattern) ["'](.+?)["']""", text)
+    named = re.search(r"""(?:[Ff]ile|pattern) ["'](.+?)["']""", text)
     path = named[1] if named else path
     if re.search(r"No files found that match|No such file or directory", text):
         return vanished(path)
@@ -75,7 +75,9 @@ def _first_line(text: str) -> str:
 def _unreadable(path: str | None, line: int | None, what: str, excerpt: str | None) -> DataError:
     shown = excerpt if excerpt is None or len(excerpt) <= _EXCERPT else excerpt[: _EXCERPT - 3] + "..."
     return DataError(
-        "files.unreadable", what, where=Location(file=path, line=line, excerpt=shown),
+        "files.unreadable",
+        what,
+        where=Location(file=path, line=line, excerpt=shown),
         fix="mend the file, or set the stream's `columns`, `null_values` or `delimiter`",
     )
 
@@ -85,9 +87,9 @@ def _csv_line(text: str) -> DataError | None:
     if not line:
         return None
     original = re.search(r"Original Line: (.*)\n", text)
-    told = text[original.end() if original else line.end() :].strip().splitlines()
+    told = re.search(r"^(?:Expected Number|Error when|Value with|Invalid unicode|Maximum line).*", text, re.MULTILINE)
     file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
-    what = told[0] if told else "a line is no CSV"
+    what = told[0] if told else "the line is no CSV of this dialect"
     return _unreadable(file[1] if file else None, int(line[1]), what, original[1] if original else None)
 
 

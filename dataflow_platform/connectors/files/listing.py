@@ -13,8 +13,14 @@ from dataflow_platform.core.errors import ConfigError, Location, TransientError
 
 PACKED = frozenset({"gz", "zst"})
 _FORMATS: dict[str, Format] = {
-    "csv": "csv", "tsv": "csv", "txt": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "jsonl",
-    "parquet": "parquet", "pq": "parquet",
+    "csv": "csv",
+    "tsv": "csv",
+    "txt": "csv",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "jsonl",
+    "parquet": "parquet",
+    "pq": "parquet",
 }
 _SMALL = 1024
 _CHUNK = 1 << 20
@@ -118,7 +124,8 @@ def must_be_whole(file: File) -> None:
     except OSError as error:
         if "runcated" in str(error):
             raise TransientError(
-                "files.incomplete", "the file ends too early: it is cut off, or still being written",
+                "files.incomplete",
+                "the file ends too early: it is cut off, or still being written",
                 where=Location(file=file.path),
                 fix="wait until it is complete (see `settle_seconds`), or send it again",
             ) from error
@@ -128,7 +135,9 @@ def must_be_whole(file: File) -> None:
 def outside(name: str, root: Path) -> ConfigError:
     """The refusal of a pattern or a link that leads out of the root."""
     return ConfigError(
-        "files.outside_root", f"'{name}' leads out of {root}", where="path",
+        "files.outside_root",
+        f"'{name}' leads out of {root}",
+        where="path",
         fix="name files below `root` only, without .. and without links that leave it",
     )
 
@@ -143,7 +152,9 @@ def not_permitted(path: str | None) -> ConfigError:
 def vanished(path: str | None) -> TransientError:
     """The error for a file that went away while it was looked at."""
     return TransientError(
-        "files.vanished", "the file went away between listing and reading", where=Location(file=path),
+        "files.vanished",
+        "the file went away between listing and reading",
+        where=Location(file=path),
         fix="run it again; whoever delivers should write under another name, then rename",
     )
 

@@ -21,15 +21,19 @@ def common_format(files: Sequence[File], options: FilesStream) -> Format:
         told = options.format or format_of(file.name)
         if packing in _NOT_UNPACKED or (packing in PACKED and told == "parquet"):
             raise ConfigError(
-                "files.compression", f"cannot read {packing} around '{file.name}'", where=Location(file=file.path),
+                "files.compression",
+                f"cannot read {packing} around '{file.name}'",
+                where=Location(file=file.path),
                 fix="use plain, gzip (.gz) or zstd (.zst) files; Parquet compresses inside the file",
             )
     formats = {options.format or format_of(file.name) for file in files}
     found = formats.pop()
     if found is None or formats:
         raise ConfigError(
-            "files.format", f"the names matching '{options.path}' do not tell one format, as '{files[0].name}'",
-            where="format", fix="set `format` to csv, jsonl or parquet, or make `path` narrower",
+            "files.format",
+            f"the names matching '{options.path}' do not tell one format, as '{files[0].name}'",
+            where="format",
+            fix="set `format` to csv, jsonl or parquet, or make `path` narrower",
         )
     return found
 

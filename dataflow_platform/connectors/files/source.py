@@ -17,7 +17,7 @@ from dataflow_platform.connectors.files import broken, listing, reading
 from dataflow_platform.connectors.files.listing import File
 from dataflow_platform.connectors.files.stream import FilesStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
-from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError
 from dataflow_platform.core.paths import resolve
 
 _KNOWN_FROM = 50  # how many older files tell the columns where there is no new one
@@ -101,14 +101,24 @@ class Files(Source):
         return reading.select_from(files, options, len(str(self._root())) + 1, describe)
 
     def _nothing(self, options: FilesStream, files: list[File]) -> str:
-        """No row, with the declared columns; ConfigError where nothing tells the columns."""
+        """No row, with the declared columns; an error where nothing tells the columns."""
         if options.columns:
             return reading.no_rows(options)
+        if len(self._settled(files)) < len(files):
+            raise TransientError(
+                "files.unsettled",
+                f"what matches '{options.path}' was changed less than {self.settle_seconds:g} s ago",
+                where="path",
+                fix="wait, or declare `columns`: the stream is then empty until files settle",
+                retry_after=self.settle_seconds,
+            )
         held = [str(name) for name in listing.readable(self._root())]
         listed = ", ".join(held[:8]) + (", ..." if len(held) > 8 else "")
-        what = f"only empty or unfinished files ({len(files)}) match" if files else "no file matches"
+        what = "only empty files match" if files else "no file matches"
         raise ConfigError(
-            "files.nothing_found", f"{what} '{options.path}' below {self._root()}", where="path",
+            "files.nothing_found",
+            f"{what} '{options.path}' below {self._root()}",
+            where="path",
             fix="check `path`, or declare `columns` if files arrive later; "
             f"the folder holds: {listed or 'no readable file'}",
         )
@@ -134,7 +144,8 @@ def _unbound(error: duckdb.Error, files: list[File], options: FilesStream) -> Da
         or (broken.meaning(text) if "sniffing" not in text and "expected records" not in text else None)
         or broken.first_broken(files, options, reading.common_format(files, options))
         or DataError(
-            "files.unreadable", text.strip().splitlines()[0][:300],
+            "files.unreadable",
+            text.strip().splitlines()[0][:300],
             where=Location(file=files[0].path if files else None),
             fix="check the files, and the stream's `format`, `delimiter` and `columns`",
         )

@@ -95,21 +95,27 @@ def as_selector(auth: object) -> object:
         kind, values = "", {}
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ConfigError(
-            "rest.auth", "auth does not say which type it is" if not kind else f"unknown auth type '{kind}'",
-            where="auth.type", fix=did_you_mean(str(kind), _KINDS, "set auth.type to none, bearer, header or basic"),
+            "rest.auth",
+            "auth does not say which type it is" if not kind else f"unknown auth type '{kind}'",
+            where="auth.type",
+            fix=did_you_mean(str(kind), _KINDS, "set auth.type to none, bearer, header or basic"),
         )
     fields = set(_KINDS[kind].model_fields) - {"type"}
     if set(values) != fields:
         wrong = sorted(set(values) ^ fields)[0]
         problem = "lacks" if wrong in fields else "does not know"
         raise ConfigError(
-            "rest.auth", f"auth of type '{kind}' {problem} '{wrong}'", where=f"auth.{wrong}",
+            "rest.auth",
+            f"auth of type '{kind}' {problem} '{wrong}'",
+            where=f"auth.{wrong}",
             fix=f"set exactly: {', '.join(['type', *sorted(fields)])}",
         )
     for name, value in sorted(values.items()):
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             raise ConfigError(
-                "rest.auth", f"auth.{name} is empty, no text, or holds a line break", where=f"auth.{name}",
+                "rest.auth",
+                f"auth.{name} is empty, no text, or holds a line break",
+                where=f"auth.{name}",
                 fix="look at the environment variable it is read from: unset, or with a newline at its end?",
             )
     return {kind: values}

@@ -20,19 +20,35 @@ _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * 19
 _DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),(\d{1,2})\)")
 _ALIASES = {
-    "TEXT": "VARCHAR", "STRING": "VARCHAR", "BOOL": "BOOLEAN", "INT": "INTEGER", "LONG": "BIGINT",
-    "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "NUMERIC": "DECIMAL",
+    "TEXT": "VARCHAR",
+    "STRING": "VARCHAR",
+    "BOOL": "BOOLEAN",
+    "INT": "INTEGER",
+    "LONG": "BIGINT",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
+    "NUMERIC": "DECIMAL",
 }
 _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 KINDS = ("VARCHAR", "BOOLEAN", *_INTEGERS, "DOUBLE", "DECIMAL(p,s)", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "JSON")
 """The types a column may be declared with. JSON is any value's JSON text, in a VARCHAR column."""
 
 _INFERRED: dict[type, str] = {
-    bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", Decimal: "DOUBLE", str: "VARCHAR", dict: "JSON", list: "JSON",
+    bool: "BOOLEAN",
+    int: "BIGINT",
+    float: "DOUBLE",
+    Decimal: "DOUBLE",
+    str: "VARCHAR",
+    dict: "JSON",
+    list: "JSON",
 }
 _WORDS: dict[type, str] = {
-    bool: "a boolean", int: "an integer", float: "a fraction", Decimal: "a fraction", str: "a text",
-    dict: "an object", list: "a list",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a fraction",
+    Decimal: "a fraction",
+    str: "a text",
+    dict: "an object",
+    list: "a list",
 }
 
 
@@ -131,9 +147,14 @@ def _arrow_type(kind: str) -> "pa.DataType":
     if decimal := _DECIMAL.fullmatch(kind):
         return pa.decimal128(int(decimal[1]), int(decimal[2]))
     plain: dict[str, pa.DataType] = {
-        "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "BIGINT": pa.int64(),
-        "BOOLEAN": pa.bool_(), "DOUBLE": pa.float64(), "DATE": pa.date32(),
-        "TIMESTAMP": pa.timestamp("us"), "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+        "SMALLINT": pa.int16(),
+        "INTEGER": pa.int32(),
+        "BIGINT": pa.int64(),
+        "BOOLEAN": pa.bool_(),
+        "DOUBLE": pa.float64(),
+        "DATE": pa.date32(),
+        "TIMESTAMP": pa.timestamp("us"),
+        "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
     }
     return plain.get(kind, pa.string())
 

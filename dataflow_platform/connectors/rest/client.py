@@ -178,9 +178,7 @@ def _target(url: "URL", location: str | None, where: str) -> "URL":
 class Walk:
     """The pages of one stream, in order, one request at a time."""
 
-    def __init__(
-        self, access: Access, first: Request, paging: Paging, records: str | None, exact: bool
-    ) -> None:
+    def __init__(self, access: Access, first: Request, paging: Paging, records: str | None, exact: bool) -> None:
         self._access = access
         self._client = Client(access)
         self._request: Request | None = paging.first(first)

@@ -7,19 +7,28 @@ from dataflow_platform.core.http import Action
 
 _STATUS: dict[Action, tuple[type[ConfigError] | type[TransientError], str, str, str]] = {
     "unauthorized": (
-        ConfigError, "rest.unauthorized", "the API does not accept the credentials",
+        ConfigError,
+        "rest.unauthorized",
+        "the API does not accept the credentials",
         "check auth.type and the variable its secret is read from",
     ),
     "forbidden": (
-        ConfigError, "rest.forbidden", "the credentials may not read this",
+        ConfigError,
+        "rest.forbidden",
+        "the credentials may not read this",
         "ask for the permission, or use other credentials",
     ),
     "not_found": (ConfigError, "rest.not_found", "there is nothing at this address", "check base_url and path"),
     "rejected": (
-        ConfigError, "rest.rejected", "the API rejects the request", "check path, params and paging against its manual",
+        ConfigError,
+        "rest.rejected",
+        "the API rejects the request",
+        "check path, params and paging against its manual",
     ),
     "retry": (
-        TransientError, "rest.unavailable", "the API is not available",
+        TransientError,
+        "rest.unavailable",
+        "the API is not available",
         "try again later; if it is always so, raise timeout_seconds or max_retries, or set rate",
     ),
 }
@@ -59,7 +68,9 @@ def unavailable(problem: str, where: str) -> TransientError:
 def unreachable(problem: str, where: str) -> TransientError:
     """There is no connection to the host: name unknown, refused, or no way there."""
     return TransientError(
-        "rest.unreachable", f"cannot connect: {problem}", where=where,
+        "rest.unreachable",
+        f"cannot connect: {problem}",
+        where=where,
         fix="check base_url, and that the server runs and this machine may reach it",
     )
 
@@ -67,7 +78,9 @@ def unreachable(problem: str, where: str) -> TransientError:
 def certificate(where: str) -> ConfigError:
     """The host does not prove that it is the one we ask for."""
     return ConfigError(
-        "rest.certificate", "the server's TLS certificate is not trusted", where=where,
+        "rest.certificate",
+        "the server's TLS certificate is not trusted",
+        where=where,
         fix="check the host in base_url; for a private authority set SSL_CERT_FILE to its certificate",
     )
 
@@ -80,7 +93,9 @@ def bad_redirect(problem: str, where: str) -> ConfigError:
 def not_json(media_type: str, said: str, where: str) -> TransientError:
     """The body is no JSON: often the error page of something between us and the API."""
     return TransientError(
-        "rest.body", f"the body is not JSON ({media_type or 'no content type'}): '{said}'", where=where,
+        "rest.body",
+        f"the body is not JSON ({media_type or 'no content type'}): '{said}'",
+        where=where,
         fix="try again later; if it is always so, path names a page for people instead of the API",
     )
 
@@ -89,15 +104,19 @@ def no_records(path: str | None, problem: str, keys: Iterable[str], where: str) 
     """There is no list of objects where ``records`` points."""
     listed = ", ".join(sorted(keys)[:12])
     return ConfigError(
-        "rest.records", f"no list of records at '{path}': {problem}" if path else f"no list of records: {problem}",
-        where=where, fix=f"set records to the list's path in the body; keys there: {listed or 'none'}",
+        "rest.records",
+        f"no list of records at '{path}': {problem}" if path else f"no list of records: {problem}",
+        where=where,
+        fix=f"set records to the list's path in the body; keys there: {listed or 'none'}",
     )
 
 
 def loop(where: str) -> DataError:
     """The API sends us round in circles."""
     return DataError(
-        "rest.loop", "the same page came up twice: reading on would never end", where=where,
+        "rest.loop",
+        "the same page came up twice: reading on would never end",
+        where=where,
         fix="check the stream's paging against the API's manual",
     )
 
@@ -105,7 +124,9 @@ def loop(where: str) -> DataError:
 def too_many_pages(limit: int, where: str) -> ConfigError:
     """The guard against endless reading."""
     return ConfigError(
-        "rest.page_limit", f"there are more than {limit:,} pages", where=where,
+        "rest.page_limit",
+        f"there are more than {limit:,} pages",
+        where=where,
         fix="raise the connection's page_limit, or ask for larger pages",
     )
 
@@ -113,7 +134,9 @@ def too_many_pages(limit: int, where: str) -> ConfigError:
 def wrong_type(column: str, declared: str, found: str, where: str) -> DataError:
     """A value that is not of its column's type."""
     return DataError(
-        "rest.type", f"column '{column}' is {declared}, but holds {found}", where=where,
+        "rest.type",
+        f"column '{column}' is {declared}, but holds {found}",
+        where=where,
         fix=f"declare the type all its values have, `columns: {{{column}: ...}}`; VARCHAR and JSON take any value",
     )
 
@@ -121,7 +144,9 @@ def wrong_type(column: str, declared: str, found: str, where: str) -> DataError:
 def mixed_types(column: str, found: Iterable[str], where: str) -> DataError:
     """A column whose first values already differ in type."""
     return DataError(
-        "rest.type", f"column '{column}' holds {' and '.join(sorted(found))}", where=where,
+        "rest.type",
+        f"column '{column}' holds {' and '.join(sorted(found))}",
+        where=where,
         fix=f"declare `columns: {{{column}: VARCHAR}}` or JSON, which take any value",
     )
 
@@ -129,7 +154,9 @@ def mixed_types(column: str, found: Iterable[str], where: str) -> DataError:
 def new_field(name: str, where: str) -> DataError:
     """A key that was not there when the columns were settled."""
     return DataError(
-        "rest.new_field", f"field '{name}' is not among the columns settled on the first pages", where=where,
+        "rest.new_field",
+        f"field '{name}' is not among the columns settled on the first pages",
+        where=where,
         fix=f"declare it, `columns: {{{name}: VARCHAR}}` or the type it has; rows without it get NULL",
     )
 
@@ -137,15 +164,19 @@ def new_field(name: str, where: str) -> DataError:
 def same_name(names: Iterable[str], where: str) -> DataError:
     """Keys a SQL table cannot hold side by side."""
     return DataError(
-        "rest.columns", f"fields {' and '.join(sorted(names))} differ only in case: a table cannot hold both",
-        where=where, fix="ask the API for one of them only, for instance by params",
+        "rest.columns",
+        f"fields {' and '.join(sorted(names))} differ only in case: a table cannot hold both",
+        where=where,
+        fix="ask the API for one of them only, for instance by params",
     )
 
 
 def no_columns(where: str) -> ConfigError:
     """Nothing tells the columns: no rows, no declaration and no earlier load."""
     return ConfigError(
-        "rest.no_columns", "the API sent no rows, so the columns are unknown", where=where,
+        "rest.no_columns",
+        "the API sent no rows, so the columns are unknown",
+        where=where,
         fix="declare them under columns, or load the stream once while it has rows",
     )
 
@@ -153,6 +184,8 @@ def no_columns(where: str) -> ConfigError:
 def column_type(name: str, given: str, known: Iterable[str]) -> ConfigError:
     """A declared type this connector does not make."""
     return ConfigError(
-        "rest.column_type", f"column '{name}' cannot be read as '{given}'", where=f"columns.{name}",
+        "rest.column_type",
+        f"column '{name}' cannot be read as '{given}'",
+        where=f"columns.{name}",
         fix=f"use one of {', '.join(known)}; cast further in the transform",
     )

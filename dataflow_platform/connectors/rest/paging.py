@@ -58,7 +58,8 @@ class NextCursor(_Paging):
     """The body carries an opaque cursor that asks for the next page."""
 
     type: Literal["next_cursor"] = Field(
-        default="next_cursor", description="`next_cursor`: the body carries a cursor for the next page.",
+        default="next_cursor",
+        description="`next_cursor`: the body carries a cursor for the next page.",
     )
     body_path: str = Field(description="Dotted path of the cursor in the body; absent, null or empty ends the reading.")
     param: str = Field(description="Query parameter that takes the cursor.")
@@ -74,10 +75,12 @@ class NextLink(_Paging):
     """The body, or the ``Link`` header, carries the next page's address."""
 
     type: Literal["next_link"] = Field(
-        default="next_link", description="`next_link`: the body or the Link header carries the next page's address.",
+        default="next_link",
+        description="`next_link`: the body or the Link header carries the next page's address.",
     )
     body_path: str | None = Field(
-        default=None, description="Dotted path of the address in the body; absent: the header `Link: rel=next`.",
+        default=None,
+        description="Dotted path of the address in the body; absent: the header `Link: rel=next`.",
     )
 
     def after(self, request: Request, answer: Answer) -> Request | None:
@@ -93,7 +96,8 @@ class Offset(_Paging):
     """Rows are skipped by number; an empty page ends the reading."""
 
     type: Literal["offset"] = Field(
-        default="offset", description="`offset`: rows are skipped by number; an empty page ends the reading.",
+        default="offset",
+        description="`offset`: rows are skipped by number; an empty page ends the reading.",
     )
     param: str = Field(default="offset", description="Query parameter with the number of rows to skip.")
     limit_param: str = Field(default="limit", description="Query parameter with the rows of a page.")
@@ -114,7 +118,8 @@ class PageNumber(_Paging):
     """Pages are numbered; an empty page ends the reading."""
 
     type: Literal["page_number"] = Field(
-        default="page_number", description="`page_number`: pages are numbered; an empty page ends the reading.",
+        default="page_number",
+        description="`page_number`: pages are numbered; an empty page ends the reading.",
     )
     param: str = Field(default="page", description="Query parameter with the page's number.")
     start: int = Field(default=1, description="Number of the first page.")

@@ -139,12 +139,16 @@ class Rest(Source):
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
-                "rest.base_url", "base_url is no http or https address", where="base_url",
+                "rest.base_url",
+                "base_url is no http or https address",
+                where="base_url",
                 fix="write it as https://host/path",
             )
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ConfigError(
-                "rest.base_url", "base_url holds credentials, a query or a fragment", where="base_url",
+                "rest.base_url",
+                "base_url holds credentials, a query or a fragment",
+                where="base_url",
                 fix="put credentials under auth and query parameters under the stream's params",
             )
         return url
@@ -220,9 +224,14 @@ class Rest(Source):
         long = (value for value in (*self.headers.values(), *map(str, params)) if len(value) >= 8)
         hidden = (*self.auth.secrets(), *long)
         return Access(
-            base_url=self.base_url, headers=self.headers, auth_headers=self.auth.headers(), secrets=hidden,
-            timeout_seconds=self.timeout_seconds, requests_per_second=self.rate.requests_per_second,
-            page_limit=self.page_limit, retry=retry,
+            base_url=self.base_url,
+            headers=self.headers,
+            auth_headers=self.auth.headers(),
+            secrets=hidden,
+            timeout_seconds=self.timeout_seconds,
+            requests_per_second=self.rate.requests_per_second,
+            page_limit=self.page_limit,
+            retry=retry,
         )
 
 

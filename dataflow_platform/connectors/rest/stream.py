@@ -86,8 +86,12 @@ class PageStream:
     """
 
     def __init__(
-        self, start: Callable[[], Prefetch], records_path: str | None, fields: Sequence[Field],
-        first: Prefetch | None, sample: Sequence[Page],
+        self,
+        start: Callable[[], Prefetch],
+        records_path: str | None,
+        fields: Sequence[Field],
+        first: Prefetch | None,
+        sample: Sequence[Page],
     ) -> None:
         self._start = start
         self._records_path = records_path

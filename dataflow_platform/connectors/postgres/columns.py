@@ -1,0 +1,221 @@
+"""How each column of a PostgreSQL table travels to DuckDB without changing, and what the server filters.
+
+The scanner alone is not exact: numeric without precision becomes DOUBLE, NaN becomes 0, blanks of
+char(n) go. What it reads exactly is left to it; everything else travels as text.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dataflow_platform.core.base import State, Stream
+from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.sql import literal, quote
+
+NOT_HELD = "DuckDB holds no such value"
+"""Begins the server's complaint about a value without a counterpart, such as NaN in numeric(10,2)."""
+
+# What the scanner reads exactly, with the DuckDB type that comes out.
+_EXACT = {
+    "bool": "BOOLEAN",
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "float4": "FLOAT",
+    "float8": "DOUBLE",
+    "text": "VARCHAR",
+    "varchar": "VARCHAR",
+    "name": "VARCHAR",
+    "date": "DATE",
+    "time": "TIME",
+    "timetz": "TIME WITH TIME ZONE",
+    "timestamp": "TIMESTAMP",
+    "timestamptz": "TIMESTAMP WITH TIME ZONE",
+    "uuid": "UUID",
+    "bytea": "BLOB",
+}
+# DuckDB reads these back from the server's text with another meaning.
+_NOT_FROM_TEXT = frozenset({"bytea", "timetz"})
+
+_DAY, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(\.\d{1,6})?"
+_WHOLE, _NUMBER, _ANYTHING = r"-?\d+", r"-?\d+(\.\d+)?(e[+-]?\d+)?", r"(?s).*"
+# The types a cursor may have, and the cursor texts that mean the same on both sides. A text that does
+# not match is not sent: the server then returns more rows than asked for, and the engine filters.
+_CURSORS = {
+    "int2": _WHOLE,
+    "int4": _WHOLE,
+    "int8": _WHOLE,
+    "numeric": _NUMBER,
+    "float4": _NUMBER,
+    "float8": _NUMBER,
+    "date": _DAY,
+    "time": _TIME,
+    "timestamp": rf"{_DAY}( {_TIME})?",
+    "timestamptz": rf"{_DAY} {_TIME}[+-]\d\d(:\d\d){{0,2}}",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "text": _ANYTHING,
+    "varchar": _ANYTHING,
+    "name": _ANYTHING,
+    "bpchar": _ANYTHING,
+}
+_CHARACTERS = frozenset({"text", "varchar", "name", "bpchar"})
+
+COLUMNS = """
+WITH RECURSIVE base AS (
+    SELECT attnum, attname, atttypid AS typ, atttypmod AS modifier, attndims::int AS dims, FALSE AS domain,
+           has_column_privilege(attrelid, attnum, 'SELECT') AS readable
+    FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT b.attnum, b.attname, t.typbasetype, t.typtypmod, t.typndims, TRUE, b.readable
+    FROM base b JOIN pg_type t ON t.oid = b.typ WHERE t.typtype = 'd')
+SELECT b.attname, b.readable, b.domain, format_type(t.oid, b.modifier), b.modifier, b.dims,
+       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname ELSE '' END,
+       CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace THEN e.typname ELSE '' END, e.oid IS NOT NULL,
+       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder)
+FROM base b JOIN pg_type t ON t.oid = b.typ LEFT JOIN pg_type e ON e.typarray = t.oid
+WHERE t.typtype <> 'd' ORDER BY b.attnum
+"""
+"""Parameter: the table's oid. One row a column, domains resolved, in the order ``_Declared`` has."""
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A column as the server's catalogue describes it. ``kind`` and ``element`` are '' for a user's own types."""
+
+    name: str
+    readable: bool
+    domain: bool
+    declared: str
+    modifier: int
+    dims: int
+    kind: str
+    element: str
+    is_array: bool
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column to read: ``sql`` is what the server computes, ``cast`` what DuckDB makes of that.
+
+    ``plain`` means both are the bare column. ``cursor`` is its type where its order is useful, else None.
+    """
+
+    name: str
+    readable: bool
+    sql: str
+    cast: str
+    plain: bool
+    cursor: str | None
+
+
+def source_column(row: tuple[Any, ...], as_text: tuple[str, ...]) -> SourceColumn:
+    """One row of ``COLUMNS`` as a column that arrives exactly."""
+    column = _Declared(*row)
+    quoted = quote(column.name)
+    if column.name in as_text:
+        sql, cast, cursor = f"{quoted}::text", quoted, ""
+    elif column.is_array:
+        (sql, cast), cursor = _array(column, quoted), ""
+    elif column.labels:
+        labels = ", ".join(literal(label) for label in column.labels)
+        sql, cast, cursor = f"{quoted}::text", f"CAST({quoted} AS ENUM({labels}))", ""
+    else:
+        sql, cast, cursor = _scalar(column, quoted)
+    return SourceColumn(
+        column.name,
+        column.readable,
+        f"{sql} AS {quoted}",
+        f"{cast} AS {quoted}",
+        sql == quoted,
+        cursor if cursor in _CURSORS else None,
+    )
+
+
+def _scalar(column: _Declared, quoted: str) -> tuple[str, str, str]:
+    """The server's expression, DuckDB's expression and the type as a cursor."""
+    kind = column.kind
+    if kind in _EXACT:
+        return (f"{quoted}::{column.declared}" if column.domain else quoted), quoted, kind
+    if kind in ("json", "jsonb"):
+        return (f"{quoted}::text" if column.domain else quoted), f"CAST({quoted} AS JSON)", ""
+    if kind == "bpchar":
+        return _characters(quoted), quoted, kind
+    if kind == "interval":  # from PostgreSQL 17 on an interval can be infinite
+        return _held(quoted, f"NOT isfinite({quoted})", kind), quoted, ""
+    if kind == "numeric" and column.modifier >= 4:
+        typmod = column.modifier - 4
+        precision, scale = typmod >> 16 & 0xFFFF, ((typmod & 0x7FF) ^ 0x400) - 0x400
+        # numeric(5,-2) and numeric(3,5) are legal there; here the scale lies between 0 and the precision.
+        digits, places = (max(precision, scale), scale) if scale >= 0 else (precision - scale, 0)
+        if digits <= 38:
+            return _held(quoted, f"{quoted} = 'NaN'", f"numeric({digits},{places})"), quoted, kind
+    return f"{quoted}::text", quoted, ""
+
+
+def _characters(quoted: str) -> str:
+    """char(n) as text with its blanks, which a cast would strip."""
+    return f"textin(bpcharout({quoted}))"
+
+
+def _held(quoted: str, bad: str, kind: str) -> str:
+    """The column, or a server error that names it where DuckDB has no such value (it would read 0)."""
+    complaint = literal(f"{NOT_HELD}: {quoted} is ")
+    return f"CASE WHEN {bad} THEN ({complaint} || {quoted}::text)::{kind} ELSE {quoted} END::{kind}"
+
+
+def _array(column: _Declared, quoted: str) -> tuple[str, str]:
+    """How an array travels: as it is, as an array of texts, or (several dimensions) as JSON of texts."""
+    if column.element == "bpchar":  # ::text[] would strip the blanks
+        return f"{quoted}::text", quoted
+    if column.dims <= 1:
+        exact = column.element in _EXACT and not column.domain
+        return (quoted if exact else f"{quoted}::text[]"), quoted
+    inner = "VARCHAR" if column.element in _NOT_FROM_TEXT else _EXACT.get(column.element, "VARCHAR")
+    return f"to_json({quoted}::text[])::text", f"CAST(CAST({quoted} AS JSON) AS {inner}{'[]' * column.dims})"
+
+
+def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
+    """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
+    for column in columns:
+        if column.name == name:
+            return column
+    raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
+
+
+def condition(columns: list[SourceColumn], stream: Stream, state: State, where: Location) -> str:
+    """The server's WHERE clause: the window, or at or after the cursor; '' where it cannot be said exactly."""
+    if state.window:
+        column = find(columns, state.window.column, where)
+        bounds = [_bound(column.cursor, moment) for moment in (state.window.start, state.window.end)]
+        name = quote(column.name)
+        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
+    if not stream.cursor:
+        return ""
+    column = find(columns, stream.cursor, where)
+    if column.cursor is None:
+        raise ConfigError(
+            "postgres.cursor",
+            f"column '{column.name}' cannot be a cursor: DuckDB does not keep its order",
+            where=where,
+            fix="use a column of a whole number, numeric(p,s), date, time, timestamp, uuid or character type",
+        )
+    if state.cursor is None or not re.fullmatch(_CURSORS[column.cursor], state.cursor):
+        return ""
+    name, value = quote(column.name), literal(state.cursor)
+    if column.cursor not in _CHARACTERS:
+        return f" WHERE {name} >= {value}"
+    compared = _characters(name) if column.cursor == "bpchar" else f"{name}::text"
+    # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
+    return f' WHERE {compared} COLLATE "C" >= {value}'
+
+
+def _bound(kind: str | None, moment: datetime) -> str | None:
+    """One edge of a window as the server's literal; without a zone UTC is meant, as in the engine."""
+    aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if kind == "timestamptz":
+        return f"TIMESTAMPTZ '{aware.isoformat(sep=' ')}'"
+    if kind == "timestamp":
+        return f"TIMESTAMP '{aware.replace(tzinfo=None).isoformat(sep=' ')}'"
+    return f"DATE '{aware.date().isoformat()}'" if kind == "date" else None
