@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from dataflow_platform.core.paths import project_root
+
 JOB = "nyc_flights"
 HOST, PORT = "127.0.0.1", 3000
 
@@ -64,7 +66,9 @@ def _serve(port: int) -> None:
     dagster = shutil.which("dagster", path=str(Path(sys.executable).parent)) or "dagster"
     command = [dagster, "dev", "-w", "workspace.yaml", "-h", HOST, "-p", str(port)]
     # A group of its own: Ctrl-C reaches us alone, and we end the child in order.
-    child = subprocess.Popen(command, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
+    child = subprocess.Popen(
+        command, cwd=project_root(), env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True
+    )
     try:
         if _answers(port, child):
             click.echo(f"\nDagster is at http://{HOST}:{port}   (Ctrl-C stops everything)\n")

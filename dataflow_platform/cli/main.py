@@ -46,6 +46,8 @@ def main() -> None:
     """Run the command line; errors of the platform are printed as they are, without a traceback."""
     from dataflow_platform.core.paths import project_root
 
+    # Said once: tools that run in this process (dbt among them) may change the working directory.
+    os.environ.setdefault("DATAFLOW_HOME", str(project_root()))
     # Dagster keeps its history beside dagster.yaml unless told otherwise.
     if "DAGSTER_HOME" not in os.environ and (project_root() / "dagster.yaml").is_file():
         os.environ["DAGSTER_HOME"] = str(project_root())
