@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -65,13 +66,18 @@ def _serve(port: int) -> None:
     """Dagster's web UI, daemon and code server as one child; returns once it has ended."""
     dagster = shutil.which("dagster", path=str(Path(sys.executable).parent)) or "dagster"
     command = [dagster, "dev", "-w", "workspace.yaml", "-h", HOST, "-p", str(port)]
-    # A group of its own: Ctrl-C reaches us alone, and we end the child in order.
-    child = subprocess.Popen(
-        command, cwd=project_root(), env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True
-    )
+    log = project_root() / ".dataflow" / "logs" / "dagster.log"
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    with log.open("w") as output:
+        # A group of its own: Ctrl-C reaches us alone, and we end the child in order.
+        child = subprocess.Popen(
+            command, cwd=project_root(), env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         if _answers(port, child):
-            click.echo(f"\nDagster is at http://{HOST}:{port}   (Ctrl-C stops everything)\n")
+            click.echo(f"\nDagster is at http://{HOST}:{port}   its log: {log}\nCtrl-C stops everything")
+        elif child.poll() is not None:
+            click.echo(log.read_text(errors="replace")[-2000:], err=True)
         child.wait()
     except KeyboardInterrupt:
         click.echo("\nstopping")
@@ -91,8 +97,6 @@ def _answers(port: int, child: "subprocess.Popen[bytes]") -> bool:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    import signal
-
     if child.poll() is None:
         child.send_signal(signal.SIGINT)
         try:
