@@ -16,8 +16,6 @@ from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import qualified, quote
 
-_STAGE_SUFFIX = "__dataflow_stage"
-
 
 class DuckDB(Destination):
     """A DuckDB database file as destination."""
@@ -155,12 +153,8 @@ class DuckDBSession(Session):
         self._open = True
         connection.execute("BEGIN TRANSACTION")
 
-    def stage(self, query: str, target: Table) -> Table:
-        """Write the rows of ``query`` once, into a table only this transaction can see."""
-        staged = Table(target.schema, target.name + _STAGE_SUFFIX)
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
-        self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
-        return staged
+    def expose(self, table: Table) -> None:
+        """Nothing to do: the engine is the destination."""
 
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns of ``table`` in order, or None where there is no such table."""
@@ -179,6 +173,14 @@ class DuckDBSession(Session):
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one SELECT and fetch all of its (few) rows."""
         return self.connection.execute(sql, list(parameters)).fetchall()
+
+    def append(self, table: Table, query: str) -> int:
+        """Insert the rows of ``query``."""
+        return self.execute(f"INSERT INTO {qualified(table.schema, table.name)} {query}")
+
+    def bring(self, staged: Table) -> Table:
+        """The staging table itself: rows never leave DuckDB."""
+        return staged
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Swap the staging table in under the target's name; nothing is copied."""

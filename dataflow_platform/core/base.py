@@ -16,6 +16,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dataflow_platform.core.errors import ConfigError, did_you_mean
+from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -193,12 +194,14 @@ class Column:
 class LoadPlan:
     """All a load strategy needs to say when; the destination's session says how.
 
-    ``staged`` holds exactly the rows to load with the columns of ``columns``; the target has at
-    least those columns by the time the statements run. ``target_is_new`` means it was just created.
+    ``staged`` is the engine's table with exactly the rows to load, ``incoming`` the same rows where
+    the destination's SQL can see them (one table where the destination is the engine). The target
+    has at least ``columns`` by the time the statements run; ``target_is_new``: it was just created.
     """
 
     target: Table
     staged: Table
+    incoming: Table
     columns: tuple[str, ...]
     primary_key: tuple[str, ...]
     cursor: str | None
@@ -207,37 +210,65 @@ class LoadPlan:
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement of a load (DuckDB dialect) and what the rows it touches are counted as."""
+    """One SQL statement of a load (DuckDB dialect) and what the rows it touches are counted as.
+
+    ``on`` says where it runs: on the engine's staging table, before the rows travel, or on the target.
+    """
 
     sql: str
+    on: Literal["stage", "target"] = "target"
     counts_as: Literal["inserted", "updated", "deleted", "superseded", "none"] = "none"
 
 
 class Session(ABC):
-    """One open transaction on a destination. Nothing is visible outside before ``commit``."""
+    """One open transaction on a destination. Nothing is visible outside before ``commit``.
+
+    Two places meet here: the engine (``connection``, always DuckDB), where rows are read, transformed
+    and judged, and the destination, which ``execute`` and ``query`` speak to. Where the destination is
+    DuckDB they are one, and rows never travel. All SQL is in DuckDB's dialect.
+    """
 
     connection: "duckdb.DuckDBPyConnection"
-    """The engine's connection: sources are scanned on it."""
+    """The engine's connection: sources are scanned on it, rows are staged on it."""
+
+    def stage(self, query: str, target: Table) -> Table:
+        """Run ``query`` (a SELECT) once in the engine and keep its rows for this transaction."""
+        staged = Table(target.schema, target.name + "__dataflow_stage")
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(staged.schema)}")
+        self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
+        return staged
+
+    def in_engine(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement in the engine and fetch its (few) rows; DML answers with the rows it touched."""
+        return self.connection.execute(sql, list(parameters)).fetchall()
 
     @abstractmethod
-    def stage(self, query: str, target: Table) -> Table:
-        """Run ``query`` (a DuckDB SELECT) once and keep its rows for this transaction."""
+    def expose(self, table: Table) -> None:
+        """Let the engine read ``table`` of the destination under its own name."""
 
     @abstractmethod
     def columns(self, table: Table) -> tuple[Column, ...] | None:
-        """The columns of ``table`` as this transaction sees it; None where it does not exist."""
+        """The columns of the destination's ``table`` as this transaction sees it; None where it does not exist."""
 
     @abstractmethod
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run one statement; the number of rows it touched."""
+        """Run one statement on the destination; the number of rows it touched (0 for DDL)."""
 
     @abstractmethod
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one SELECT whose answer is small."""
+        """Run one SELECT on the destination whose answer is small."""
+
+    @abstractmethod
+    def append(self, table: Table, query: str) -> int:
+        """Add the rows of an engine query to a table of the destination, columns by position; how many."""
+
+    @abstractmethod
+    def bring(self, staged: Table) -> Table:
+        """Make the engine's staging table visible to the destination's SQL, for this transaction."""
 
     @abstractmethod
     def publish_as_new(self, staged: Table, target: Table) -> None:
-        """Make the staging table the target (replacing it) without writing its rows again."""
+        """Make the rows of the engine's staging table the whole target, writing them no more than once."""
 
     @abstractmethod
     def commit(self) -> None:

@@ -164,8 +164,8 @@ def fit_stage(session: Session, plan: SchemaPlan, staged: Table) -> None:
     name = qualified(staged.schema, staged.name)
     for change in plan.changes:
         if change.kind == "discard":
-            session.execute(f"ALTER TABLE {name} DROP COLUMN {quote(change.column)}")
+            session.in_engine(f"ALTER TABLE {name} DROP COLUMN {quote(change.column)}")
         elif change.kind == "fill_null":
-            session.execute(f"ALTER TABLE {name} ADD COLUMN {quote(change.column)} {change.type}")
+            session.in_engine(f"ALTER TABLE {name} ADD COLUMN {quote(change.column)} {change.type}")
         elif change.kind == "cast_up":
-            session.execute(f"ALTER TABLE {name} ALTER COLUMN {quote(change.column)} SET DATA TYPE {change.type}")
+            session.in_engine(f"ALTER TABLE {name} ALTER COLUMN {quote(change.column)} SET DATA TYPE {change.type}")

@@ -67,7 +67,7 @@ def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str
 
 def greatest_cursor(session: Session, query: str, cursor: str) -> tuple[int, str | None]:
     """Rows and greatest cursor (as exact text) of a query that may be asked twice."""
-    rows = session.query(f"SELECT count(*), CAST(max({quote(cursor)}) AS VARCHAR) FROM ({query})")
+    rows = session.in_engine(f"SELECT count(*), CAST(max({quote(cursor)}) AS VARCHAR) FROM ({query})")
     return int(rows[0][0]), rows[0][1]
 
 

@@ -1,6 +1,7 @@
 """One transaction: rows by load strategy, quarantine, state, load record."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dataflow_platform.core.base import LoadPlan
@@ -71,32 +72,36 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in validate.mask_columns(staged.rules):
-        session.execute(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
+        session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     # The staging table of a first or full load becomes the target: its rows are written once.
     swaps = plan.target_is_new or load.strategy.replaces_target()
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
     counts = {"inserted": 0, "updated": 0, "deleted": 0, "superseded": 0, "none": 0}
-    statements = load.strategy.statements(
-        LoadPlan(
-            target=load.target,
-            staged=staged.staged,
-            columns=tuple(column.name for column in plan.columns),
-            primary_key=staged.primary_key,
-            cursor=staged.cursor,
-            target_is_new=plan.target_is_new,
-        )
+    plan_of_load = LoadPlan(
+        target=load.target,
+        staged=staged.staged,
+        incoming=staged.staged,
+        columns=tuple(column.name for column in plan.columns),
+        primary_key=staged.primary_key,
+        cursor=staged.cursor,
+        target_is_new=plan.target_is_new,
     )
-    for statement in statements:
-        if not swaps or statement.counts_as == "superseded":
-            counts[statement.counts_as] += session.execute(statement.sql)
+    for statement in load.strategy.statements(plan_of_load):
+        if statement.on == "stage":
+            counts[statement.counts_as] += session.in_engine(statement.sql)[0][0]
+    if not swaps:
+        brought = replace(plan_of_load, incoming=session.bring(staged.staged))
+        for statement in load.strategy.statements(brought):
+            if statement.on == "target":
+                counts[statement.counts_as] += session.execute(statement.sql)
     if swaps:
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
-        counts["inserted"] = session.query(f"SELECT count(*) FROM {table}")[0][0]
+        counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
     else:
-        session.execute(f"DROP TABLE {table}")
+        session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
     return counts

@@ -2,7 +2,7 @@
 
 import json
 
-from dataflow_platform.core.base import Session
+from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 from dataflow_platform.engine import validate
 from dataflow_platform.engine.stage import StagedLoad
@@ -20,12 +20,12 @@ def move_bad_rows(staged: StagedLoad) -> int:
     known = ", ".join(
         literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, _name(staged))
     )
-    moved = session.execute(
-        f"INSERT INTO {system_table(load.target.schema, QUARANTINE)} "
+    moved = session.append(
+        Table(load.target.schema, QUARANTINE),
         f"SELECT uuid()::VARCHAR, {known}, to_json({{{values}}})::VARCHAR, {validate.reasons(staged.rules)}, "
-        f"'open', now() FROM {table} WHERE {bad}"
+        f"'open', now() FROM {table} WHERE {bad}",
     )
-    session.execute(f"DELETE FROM {table} WHERE {bad}")
+    session.in_engine(f"DELETE FROM {table} WHERE {bad}")
     return moved
 
 

@@ -93,7 +93,7 @@ class StagedLoad:
             return None
         name = quote(output)
         table = qualified(self.staged.schema, self.staged.name)
-        first, last = self.session.query(f"SELECT min({name}), max({name}) FROM {table}")[0]
+        first, last = self.session.in_engine(f"SELECT min({name}), max({name}) FROM {table}")[0]
         return None if first is None else (first, last)
 
     def close(self) -> None:
@@ -193,7 +193,9 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
         if verdict.failing
     }
     table = qualified(result.staged.schema, result.staged.name)
-    result.rows_quarantined = session.query(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[0][0]
+    result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
+        0
+    ][0]
     injection.reach("validated")
 
 
@@ -202,13 +204,15 @@ def _require_tables(load: StreamLoad, session: Session) -> None:
     for position, check in enumerate(load.checks):
         for name in check.upstream():
             schema, _, table = name.rpartition(".")
-            if session.columns(Table(schema, table)) is None:
+            compared = Table(schema, table)
+            if session.columns(compared) is None:
                 raise ConfigError(
                     "table.unknown",
                     f"the check compares with {name}, and there is no such table",
                     where=f"checks[{position}]",
                     fix=f"materialize {name.replace('.', '/')} first, or correct the name",
                 )
+            session.expose(compared)
 
 
 def _mapped(primary_key: Sequence[str], query: transform.Query) -> tuple[str, ...]:
@@ -232,8 +236,8 @@ def _key_rules(load: StreamLoad, primary_key: Sequence[str]) -> list[Rule]:
 
 def _land(session: Session, extraction: extract.Extraction) -> None:
     """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
-    session.execute(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
-    session.execute(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")
+    session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
+    session.in_engine(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")
 
 
 def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, wanted: State) -> None:
@@ -247,24 +251,24 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         if cursor:
             result.rows_read, greatest = extract.greatest_cursor(session, extraction.query, cursor)
         else:
-            result.rows_read = session.query(f"SELECT count(*) FROM ({extraction.query})")[0][0]
+            result.rows_read = session.in_engine(f"SELECT count(*) FROM ({extraction.query})")[0][0]
     elif cursor and query.cursor:
         result.rows_read, greatest = extract.greatest_cursor(session, f"FROM {table}", query.cursor)
     else:
-        result.rows_read = session.query(f"SELECT count(*) FROM {table}")[0][0]
+        result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     if cursor and query.cursor:
         _settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:
-            session.execute(f"ALTER TABLE {table} DROP COLUMN {quote(transform.CARRIED_CURSOR)}")
+            session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(transform.CARRIED_CURSOR)}")
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:
         result.after = State(
             result.after.cursor, result.after.cursor_type, result.after.boundary, dict(extraction.scan.position)
         )
-    result.rows_staged = session.query(f"SELECT count(*) FROM {table}")[0][0]
+    result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
 
 
 def _settle_boundary(
@@ -281,7 +285,7 @@ def _settle_boundary(
     fingerprint = _fingerprint(result.columns)
     if wanted.cursor is not None and wanted.window is None and wanted.boundary:
         known = ", ".join(literal(value) for value in wanted.boundary)
-        session.execute(
+        session.in_engine(
             f"DELETE FROM {table} WHERE {quote(column)} = CAST({literal(wanted.cursor)} AS {cursor_type}) "
             f"AND {fingerprint} IN ({known})"
         )
@@ -290,7 +294,7 @@ def _settle_boundary(
     if greatest is None:
         result.after = wanted
         return
-    rows = session.query(
+    rows = session.in_engine(
         f"SELECT {fingerprint} FROM {table} "
         f"WHERE {quote(column)} = CAST({literal(greatest)} AS {cursor_type}) ORDER BY 1"
     )

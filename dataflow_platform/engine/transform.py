@@ -98,7 +98,7 @@ def describe(session: Session, query: Query) -> tuple[Column, ...]:
     import duckdb
 
     try:
-        rows = session.query(f"DESCRIBE {query.sql}")
+        rows = session.in_engine(f"DESCRIBE {query.sql}")
     except duckdb.Error as error:
         raise ConfigError(
             "transform.binding",

@@ -92,7 +92,7 @@ def judge(session: Session, staged: Table, rules: Sequence[Rule], rows: int) -> 
     failing: dict[int, int] = {}
     if judged:
         counts = ", ".join(f"count(*) FILTER ({_broken(position)})" for position in range(len(judged)))
-        row = session.query(f"SELECT {counts} FROM {table}")[0]
+        row = session.in_engine(f"SELECT {counts} FROM {table}")[0]
         failing = {id(rule): int(count) for rule, count in zip(judged, row, strict=True)}
     verdicts = []
     for rule in rules:
@@ -101,7 +101,7 @@ def judge(session: Session, staged: Table, rules: Sequence[Rule], rows: int) -> 
             sentence = f"{count:,} of {rows:,} rows: {rule.message}"
         else:
             publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)})) {rule.verdict}"
-            answer = session.query(publishable)[0]
+            answer = session.in_engine(publishable)[0]
             count, sentence = int(answer[0]), str(answer[1])
         limit = rule.at_most * rows if rule.at_most_is_share else rule.at_most
         verdicts.append(Verdict(rule, count, rows, count <= limit, sentence))
@@ -126,7 +126,7 @@ def samples(session: Session, staged: Table, rules: Sequence[Rule], rule: Rule) 
     if rule.column is None or rule.violation is None:
         return []
     position = [id(each) for each in row_rules(rules)].index(id(rule))
-    rows = session.query(
+    rows = session.in_engine(
         f"SELECT DISTINCT CAST({quote(rule.column)} AS VARCHAR) AS sample FROM "
         f"{qualified(staged.schema, staged.name)} WHERE {_broken(position)} ORDER BY sample LIMIT {_SAMPLES}"
     )

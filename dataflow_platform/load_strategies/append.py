@@ -14,6 +14,6 @@ class Append(LoadStrategy):
         columns = ", ".join(quote(name) for name in plan.columns)
         yield Statement(
             f"INSERT INTO {qualified(plan.target.schema, plan.target.name)} ({columns}) "
-            f"SELECT {columns} FROM {qualified(plan.staged.schema, plan.staged.name)}",
+            f"SELECT {columns} FROM {qualified(plan.incoming.schema, plan.incoming.name)}",
             counts_as="inserted",
         )

@@ -19,19 +19,21 @@ class Merge(LoadStrategy):
         Delete and insert costs half of MERGE on a table without an index, and needs no index.
         """
         staged = qualified(plan.staged.schema, plan.staged.name)
+        incoming = qualified(plan.incoming.schema, plan.incoming.name)
         target = qualified(plan.target.schema, plan.target.name)
         keys = ", ".join(quote(name) for name in plan.primary_key)
         yield Statement(
             f"DELETE FROM {staged} WHERE rowid IN (SELECT loser FROM (SELECT rowid AS loser, row_number() OVER "
             f"(PARTITION BY {keys} ORDER BY {_newest_first(plan)}) AS place FROM {staged} WHERE ({keys}) IN "
             f"(SELECT ({keys}) FROM {staged} GROUP BY {keys} HAVING count(*) > 1)) WHERE place > 1)",
+            on="stage",
             counts_as="superseded",
         )
         if not plan.target_is_new:
             same = " AND ".join(f"old.{quote(name)} = new.{quote(name)}" for name in plan.primary_key)
-            yield Statement(f"DELETE FROM {target} AS old USING {staged} AS new WHERE {same}", counts_as="updated")
+            yield Statement(f"DELETE FROM {target} AS old USING {incoming} AS new WHERE {same}", counts_as="updated")
         columns = ", ".join(quote(name) for name in plan.columns)
-        yield Statement(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged}", counts_as="inserted")
+        yield Statement(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {incoming}", counts_as="inserted")
 
 
 def _newest_first(plan: LoadPlan) -> str:

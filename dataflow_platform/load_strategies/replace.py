@@ -20,6 +20,6 @@ class Replace(LoadStrategy):
         if not plan.target_is_new:
             yield Statement(f"DELETE FROM {target}", counts_as="deleted")
         yield Statement(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {qualified(plan.staged.schema, plan.staged.name)}",
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {qualified(plan.incoming.schema, plan.incoming.name)}",
             counts_as="inserted",
         )
