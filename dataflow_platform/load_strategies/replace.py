@@ -19,7 +19,5 @@ class Replace(LoadStrategy):
         columns = ", ".join(quote(name) for name in plan.columns)
         if not plan.target_is_new:
             yield Statement(f"DELETE FROM {target}", counts_as="deleted")
-        yield Statement(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {qualified(plan.incoming.schema, plan.incoming.name)}",
-            counts_as="inserted",
-        )
+        incoming = qualified(plan.incoming.schema, plan.incoming.name)
+        yield Statement(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {incoming}", counts_as="inserted")
