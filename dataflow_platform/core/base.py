@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow_platform.core.errors import ConfigError, did_you_mean
+from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Window:
-    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them."""
+    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them.
+
+    The edges carry the partition's time zone; a column without a zone holds wall time of that zone.
+    """
 
     column: str
     start: datetime
@@ -167,6 +170,10 @@ class Source(Connector):
 
     def probe(self, stream: Stream) -> str | None:
         """A short token that changes when there is something new; None where the source can't tell."""
+        return None
+
+    def explain(self, error: "duckdb.Error") -> DataflowError | None:
+        """What an error of the engine meant while this source's relation was read; None where it is not ours."""
         return None
 
     def origin(self, stream: Stream) -> tuple[str, ...]:

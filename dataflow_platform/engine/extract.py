@@ -57,7 +57,10 @@ def _type_of(column: str, types: dict[str, str], path: str) -> str:
 def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str]:
     if state.window:
         kind = _type_of(state.window.column, types, "partition.by")
-        start, end = (f"CAST({literal(edge)} AS {kind})" for edge in (state.window.start, state.window.end))
+        edges = (state.window.start, state.window.end)
+        if kind != "TIMESTAMP WITH TIME ZONE":
+            edges = (edges[0].replace(tzinfo=None), edges[1].replace(tzinfo=None))
+        start, end = (f"CAST({literal(edge)} AS {kind})" for edge in edges)
         column = quote(state.window.column)
         return [f"{column} >= {start}", f"{column} < {end}"]
     if stream.cursor and state.cursor is not None:

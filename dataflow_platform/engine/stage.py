@@ -148,19 +148,19 @@ def _fill(result: StagedLoad) -> None:
     )  # fmt: skip
     extraction = extract.extract(session, load.source, load.stream, wanted)
     try:
-        with _told_apart(extraction, f"{load.target.schema}.{load.target.name}"):
+        with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.scan.close()
 
 
 @contextmanager
-def _told_apart(extraction: extract.Extraction, where: str) -> Iterator[None]:
+def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        known = query_errors.explained(error, where)
+        known = source.explain(error) or query_errors.explained(error, where)
         if known is None:
             raise
         raise known from error
