@@ -245,9 +245,13 @@ class Session(ABC):
         self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
         return staged
 
+    def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
+        """Called when rows were written to or removed from the staging table: a session may keep them now,
+        where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""
+
     def in_engine(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in the engine and fetch its (few) rows; DML answers with the rows it touched."""
-        return self.connection.execute(sql, list(parameters)).fetchall()
+        return self.connection.execute(sql, list(parameters) or None).fetchall()
 
     @abstractmethod
     def expose(self, table: Table) -> None:

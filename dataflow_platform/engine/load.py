@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from dataflow_platform.core.base import LoadPlan
-from dataflow_platform.core.errors import DataError
+from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract, injection, quarantine, state, validate
@@ -53,9 +53,11 @@ def blocked(staged: StagedLoad) -> DataError | None:
 
 def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
-    quarantined = quarantine.move_bad_rows(staged)
+    superseded = _clear_stage(staged)
+    _refuse_if_moved_on(staged)
+    quarantined = quarantine.save_rejected(staged)
     injection.reach("quarantine_written")
-    counts = _write_rows(staged)
+    counts = _write_rows(staged) | {"superseded": superseded}
     injection.reach("rows_written")
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
@@ -66,6 +68,45 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     return record
 
 
+def _clear_stage(staged: StagedLoad) -> int:
+    """Leave in the stage exactly what will be loaded; how many rows lost to a newer one of their key."""
+    quarantine.set_aside(staged)
+    superseded = 0
+    for statement in staged.load.strategy.statements(_plan(staged)):
+        if statement.on == "stage":
+            superseded += staged.session.in_engine(statement.sql)[0][0]
+    staged.session.settle()
+    injection.reach("stage_cleared")
+    return superseded
+
+
+def _refuse_if_moved_on(staged: StagedLoad) -> None:
+    """Fail where another run committed the same stream since this one read its state: they never interleave."""
+    load = staged.load
+    now = state.load_state(staged.session, load.target.schema, load.pipeline, load.stream.name)
+    if now != staged.before:
+        raise TransientError(
+            "load.overtaken",
+            f"another run loaded stream '{load.stream.name}' of '{load.pipeline}' meanwhile; nothing was published",
+            where=f"{load.target.schema}.{load.target.name}",
+            fix="run it again; give both runs one Dagster pool to queue them",
+        )
+
+
+def _plan(staged: StagedLoad) -> LoadPlan:
+    assert staged.staged is not None
+    assert staged.plan is not None
+    return LoadPlan(
+        target=staged.load.target,
+        staged=staged.staged,
+        incoming=staged.staged,
+        columns=tuple(column.name for column in staged.plan.columns),
+        primary_key=staged.primary_key,
+        cursor=staged.cursor,
+        target_is_new=staged.plan.target_is_new,
+    )
+
+
 def _write_rows(staged: StagedLoad) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
     assert staged.staged is not None
@@ -73,34 +114,20 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in validate.mask_columns(staged.rules):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
-    # The staging table of a first or full load becomes the target: its rows are written once.
-    swaps = plan.target_is_new or load.strategy.replaces_target()
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
-    counts = {"inserted": 0, "updated": 0, "deleted": 0, "superseded": 0, "none": 0}
-    plan_of_load = LoadPlan(
-        target=load.target,
-        staged=staged.staged,
-        incoming=staged.staged,
-        columns=tuple(column.name for column in plan.columns),
-        primary_key=staged.primary_key,
-        cursor=staged.cursor,
-        target_is_new=plan.target_is_new,
-    )
-    for statement in load.strategy.statements(plan_of_load):
-        if statement.on == "stage":
-            counts[statement.counts_as] += session.in_engine(statement.sql)[0][0]
-    if not swaps:
-        brought = replace(plan_of_load, incoming=session.bring(staged.staged))
-        for statement in load.strategy.statements(brought):
-            if statement.on == "target":
-                counts[statement.counts_as] += session.execute(statement.sql)
-    if swaps:
+    counts = {"inserted": 0, "updated": 0, "deleted": 0, "none": 0}
+    # The staging table of a first or full load becomes the target: its rows are written once.
+    if plan.target_is_new or load.strategy.replaces_target():
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
     else:
+        brought = replace(_plan(staged), incoming=session.bring(staged.staged))
+        for statement in load.strategy.statements(brought):
+            if statement.on == "target":
+                counts[statement.counts_as] += session.execute(statement.sql)
         session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]

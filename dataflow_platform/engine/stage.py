@@ -258,6 +258,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
+    session.settle()
     if cursor and query.cursor:
         _settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:
