@@ -30,6 +30,7 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
         staged.session.commit()
         injection.reach("committed")
+        staged.record = record
     finally:
         staged.close()
     report(

@@ -79,6 +79,8 @@ class StagedLoad:
     cursor: str | None = None
     before: State = field(default_factory=State)
     after: State | None = None
+    record: state.LoadRecord | None = None
+    """What was committed; set by ``engine.load.publish``."""
     rows_read: int = 0
     rows_staged: int = 0
     rows_quarantined: int = 0

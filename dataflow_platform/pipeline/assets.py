@@ -115,9 +115,13 @@ class StreamAsset:
             yield from self._results(staged)
             if refusal is not None:
                 raise as_failure(refusal) from refusal
-            yield dg.MaterializeResult(value=staged, metadata=metadata.of_staged(staged, self.origin))
+            shown = metadata.of_staged(staged, self.origin)
+            yield dg.MaterializeResult(value=staged, metadata=shown)
+            if staged.record is not None:
+                # Dagster's pages show the latest event: each of a partition says what the load's own says.
+                shown |= metadata.of_record(staged, staged.record)
             for partition in touched:
-                context.log_event(dg.AssetMaterialization(self.key, partition=partition))
+                context.log_event(dg.AssetMaterialization(self.key, partition=partition, metadata=shown))
         finally:
             staged.close()
 
