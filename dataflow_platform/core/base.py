@@ -1,10 +1,8 @@
 """The words every floor speaks: Stream, State, Scan, Source, Destination, Session and the plug-ins' bases.
 
-A connector IS a Dagster ``ConfigurableResource``: usable in a pipeline, in a hand-written asset and
-in a notebook, without a running Dagster instance.
+A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a notebook, without a Dagster instance.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
+from dataflow_platform.core.dotted_path import load_object
+from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
@@ -230,9 +229,8 @@ class Statement:
 class Session(ABC):
     """One open transaction on a destination. Nothing is visible outside before ``commit``.
 
-    Two places meet here: the engine (``connection``, always DuckDB), where rows are read, transformed
-    and judged, and the destination, which ``execute`` and ``query`` speak to. Where the destination is
-    DuckDB they are one, and rows never travel. All SQL is in DuckDB's dialect.
+    Two places meet here: the engine (``connection``, always DuckDB), where rows are read and judged, and the
+    destination, which ``execute`` and ``query`` speak to. On DuckDB they are one. All SQL is in its dialect.
     """
 
     connection: "duckdb.DuckDBPyConnection"
@@ -399,25 +397,3 @@ class LoadStrategy(Spec, ABC):
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""
         return False
-
-
-def load_object(dotted: str) -> Any:
-    """The object behind ``module:attribute``; a ConfigError says which half is wrong."""
-    module_name, _, attribute = dotted.partition(":")
-    if not attribute:
-        raise ConfigError("path.form", f"'{dotted}' is no dotted path", fix="write it as package.module:name")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            "path.module", f"cannot import '{module_name}': {error}", fix="check the module's name and PYTHONPATH"
-        ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        names = [name for name in vars(module) if not name.startswith("_")]
-        raise ConfigError(
-            "path.attribute",
-            f"module '{module_name}' has no '{attribute}'",
-            fix=did_you_mean(attribute, names, "check the name after the colon"),
-        ) from None

@@ -34,7 +34,15 @@ from dataflow_platform.demo.environment import free_ports
 from tests.fixtures.demo_estate import DemoEstate
 from tests.fixtures.nyc_flights import Row, read_rows, read_texts
 
-pytestmark = pytest.mark.browser
+CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# A mark, not a skip in the fixture: the estate would be built first.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER),
+        reason="needs chromium and chromedriver on PATH (Debian: chromium, chromium-driver)",
+    ),
+]
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -165,15 +173,13 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A headless Chromium with a profile of its own; skips where there is none."""
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or chromedriver is None:
-        pytest.skip("needs chromium and chromedriver on PATH (Debian: chromium, chromium-driver)")
+    """A headless Chromium with a profile of its own."""
+    assert CHROMIUM
     options = ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
-    window = Chrome(options=options, service=ChromeService(chromedriver))
+    window = Chrome(options=options, service=ChromeService(CHROMEDRIVER))
     try:
         yield window
     finally:
@@ -258,8 +264,8 @@ def test_column_lineage_leads_to_the_postgres_column(browser: Browser) -> None:
 def _origins(browser: Browser, asset: str) -> dict[str, list[tuple[str, str]]]:
     """Asset and column of what each column of ``asset`` is made from, as the log of its latest run shows it."""
     browser.open(f"/assets/{asset}?view=events")
-    run = urlsplit(browser.find("//a[contains(@href, '/runs/')]").get_attribute("href")).path
-    browser.open(f"{run}?logs={quote('Materialized value ' + asset.replace('/', ' '))}")
+    run = browser.find("//a[contains(@href, '/runs/')]").get_attribute("href")
+    browser.open(f"{urlsplit(str(run)).path}?logs={quote('Materialized value ' + asset.replace('/', ' '))}")
     browser.click("//button[contains(., 'View full message')]")
     entry = "*[normalize-space(text())='dagster/column_lineage']"
     browser.click(f"//*[@role='dialog']//{entry}/following::*[text()='[Show JSON]']")

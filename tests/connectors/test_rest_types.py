@@ -11,6 +11,37 @@ from dataflow_platform.core.base import State, Stream
 from dataflow_platform.core.errors import ConfigError, DataError
 from tests.fixtures.rest_api import Seen, Stub, read_rest, reply
 
+DECLARED = {
+    "whole": "bigint",
+    "price": "decimal(10, 2)",
+    "big": "DECIMAL(38,0)",
+    "raw": "text",
+    "day": "date",
+    "at": "timestamp with time zone",
+    "naive": "TIMESTAMP",
+    "any": "JSON",
+    "declared": "int",
+    "number": "BIGINT",
+}
+LOADED = {
+    "whole": "BIGINT",
+    "mixed": "DOUBLE",
+    "flag": "BOOLEAN",
+    "text": "VARCHAR",
+    "nothing": "VARCHAR",
+    "nested": "VARCHAR",
+    "price": "DECIMAL(10,2)",
+    "big": "DECIMAL(38,0)",
+    "raw": "VARCHAR",
+    "day": "DATE",
+    "at": "TIMESTAMP WITH TIME ZONE",
+    "naive": "TIMESTAMP",
+    "any": "VARCHAR",
+    "declared": "INTEGER",
+    "late": "VARCHAR",
+    "number": "BIGINT",
+}
+
 
 def test_types(stub: Stub) -> None:
     first = (
@@ -20,46 +51,13 @@ def test_types(stub: Stub) -> None:
     )
     second = b' {"whole": 10.0, "mixed": 0.5, "any": "text", "late": null, "price": "1.25", "raw": "one"}]'
     stub.on("/rows", lambda seen: reply(body=first + second))
-    options = Rest.StreamOptions.model_validate(
-        {
-            "path": "rows",
-            "columns": {
-                "whole": "bigint",
-                "price": "decimal(10, 2)",
-                "big": "DECIMAL(38,0)",
-                "raw": "text",
-                "day": "date",
-                "at": "timestamp with time zone",
-                "naive": "TIMESTAMP",
-                "any": "JSON",
-                "declared": "int",
-                "number": "BIGINT",
-            },
-        }
-    )
+    options = Rest.StreamOptions.model_validate({"path": "rows", "columns": DECLARED})
     with duckdb.connect() as duck:
         scan = Rest(base_url=stub.url).scan(duck, Stream("rows", options), State())
         scan.relation.create_view("rest_rows")
         duck.execute("CREATE TABLE loaded AS SELECT * FROM rest_rows")
         scan.close()
-        assert {row[0]: row[1] for row in duck.execute("DESCRIBE loaded").fetchall()} == {
-            "whole": "BIGINT",
-            "mixed": "DOUBLE",
-            "flag": "BOOLEAN",
-            "text": "VARCHAR",
-            "nothing": "VARCHAR",
-            "nested": "VARCHAR",
-            "price": "DECIMAL(10,2)",
-            "big": "DECIMAL(38,0)",
-            "raw": "VARCHAR",
-            "day": "DATE",
-            "at": "TIMESTAMP WITH TIME ZONE",
-            "naive": "TIMESTAMP",
-            "any": "VARCHAR",
-            "declared": "INTEGER",
-            "late": "VARCHAR",
-            "number": "BIGINT",
-        }
+        assert {row[0]: row[1] for row in duck.execute("DESCRIBE loaded").fetchall()} == LOADED
         rows = duck.execute(
             'SELECT whole, mixed, nested, price::VARCHAR, big::VARCHAR, raw, day::VARCHAR, epoch("at"),'
             ' naive::VARCHAR, "any", declared, late, flag, number FROM loaded ORDER BY mixed DESC'
