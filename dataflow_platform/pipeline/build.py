@@ -13,7 +13,7 @@ import dagster as dg
 from dataflow_platform.automation.schedules import Timetable
 from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
-from dataflow_platform.core.base import Table
+from dataflow_platform.core.base import Source, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.pipeline import resolve
@@ -192,9 +192,12 @@ def _io_key(target: Connection) -> str:
 
 
 def _source_resource(connection: Connection) -> dg.ResourceDefinition:
-    return dg.ResourceDefinition(
-        resource_fn=lambda _: connection.source(), description=f"{connection.type} connection '{connection.name}'"
-    )
+    def connect(_: dg.InitResourceContext) -> Source:
+        connection.source().run_prepare()
+        # Read once more: what was started may have moved (another port), and said so in the environment.
+        return connection.source()
+
+    return dg.ResourceDefinition(resource_fn=connect, description=f"{connection.type} connection '{connection.name}'")
 
 
 def _io_manager(connection: Connection) -> dg.IOManagerDefinition:

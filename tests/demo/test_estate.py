@@ -18,13 +18,15 @@ from tests.fixtures.demo_estate import DemoEstate
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+Done = subprocess.CompletedProcess[str]
 
 
-def command(estate: DemoEstate, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of the environment in the estate, as a person would from the project's folder."""
+def command(estate: DemoEstate, *words: str, folder: Path | None = None, **more: str) -> Done:
+    """Run a command of the environment in the estate, as a person would from the estate's folder."""
     return subprocess.run(
         [str(BIN / words[0]), *words[1:]],
-        cwd=ROOT, env=estate.environment | more, capture_output=True, text=True, timeout=240, check=False,
+        cwd=folder or estate.home, env=estate.environment | more,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def test_dg_and_dataflow_check_the_definitions(demo_estate: DemoEstate) -> None:
     done = command(demo_estate, "dataflow", "check")
     assert done.returncode == 0, done.stderr
     assert "ok: 14 assets" in done.stdout
-    done = command(demo_estate, "dg", "check", "defs")
+    done = command(demo_estate, "dg", "check", "defs", folder=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -120,9 +122,12 @@ def served(demo_estate: DemoEstate) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [str(BIN / "dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    log = (demo_estate.home / "dagster-dev.log").open("w")
-    child = subprocess.Popen(words, cwd=ROOT, env=demo_estate.environment, stdout=log, stderr=subprocess.STDOUT)
+    words = [str(BIN / "dagster"), "dev", "-w", str(ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    log = demo_estate.home / "dagster-dev.log"
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            words, cwd=demo_estate.home, env=demo_estate.environment, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         wait_for(lambda: _answers(port), 120, "the web UI")
         yield f"http://127.0.0.1:{port}"
