@@ -27,8 +27,6 @@ def pipeline_schema() -> str:
     references, whole = models_json_schema([(model, "validation") for model in models])
     definitions: Schema = whole["$defs"]
     refs = {model: references[model, "validation"] for model in models}
-    for model in models:
-        _allow_shorthand(definitions, model, refs[model])
     stream: Schema = definitions[_name(refs[StreamSpec])]["properties"]
     for key, kind in (("transform", "transformations"), ("checks", "checks")):
         stream[key]["items"] = _one_of({name: refs[model] for name, model in plugins[kind].items()})
@@ -60,18 +58,6 @@ def _as_model(plugin: type[Any]) -> type[BaseModel]:
 
 def _name(reference: Schema) -> str:
     return str(reference["$ref"]).rsplit("/", 1)[-1]
-
-
-def _allow_shorthand(definitions: Schema, model: type[BaseModel], reference: Schema) -> None:
-    """A bare value may stand for one field: say so, beside the full form."""
-    short = getattr(model, "shorthand", None)
-    if not short:
-        return
-    full = definitions[_name(reference)]
-    named = model.model_fields.get(short)
-    written = (named.alias if named else None) or short
-    bare = {key: value for key, value in full["properties"][written].items() if key != "default"}
-    definitions[_name(reference)] = {"anyOf": [bare, full]}
 
 
 def _one_of(named: dict[str, Schema]) -> Schema:

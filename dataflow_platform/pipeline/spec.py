@@ -1,12 +1,19 @@
 """The pydantic model of a pipeline's YAML: every field a person may set, with its description."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from dataflow_platform.core.base import Spec
 from dataflow_platform.engine.contract import Contract
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+ColumnNames = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=list[str] | str)]
 
 
 class Schedule(Spec):
@@ -80,7 +87,7 @@ class StreamSpec(Spec):
     cursor: str | None = Field(
         default=None, description="Source column that grows with every change: only rows at or after it are read."
     )
-    primary_key: list[str] = Field(default_factory=list, description="Source columns that tell rows apart.")
+    primary_key: ColumnNames = Field(default_factory=list, description="Source columns that tell rows apart.")
     load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")
     partition: Partition | None = Field(default=None, description="Time partitions, for backfills.")
     transform: list[dict[str, Any]] = Field(
@@ -93,11 +100,6 @@ class StreamSpec(Spec):
     freshness: Freshness | None = Field(default=None, description="How old the asset may get.")
     owners: list[str] | None = Field(default=None, description="E-mail addresses or `team:name`.")
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
-
-    @field_validator("primary_key", mode="before")
-    @classmethod
-    def _one_column(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
 
 class PipelineSpec(Spec):
