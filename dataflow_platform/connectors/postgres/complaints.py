@@ -30,7 +30,9 @@ def explained(source: Postgres, error: BaseException) -> DataflowError:
     if isinstance(error, DataflowError):
         return error
     where, text = source._where(), source._scrubbed(str(error)).strip()
-    line = next((line for line in text.splitlines() if line), type(error).__name__)[:300]
+    # The server's second and third line name the column and what in the value is wrong.
+    told = [line.strip() for line in text.split("LINE 1:")[0].splitlines() if line.strip()]
+    line = " ".join(told[:3])[:300] or type(error).__name__
     if isinstance(error, duckdb.OutOfMemoryException):
         return ConfigError(
             "engine.memory",

@@ -98,7 +98,10 @@ def stored(kind: str) -> StoredType:
     declared = _declared(word)
     if declared is None:
         raise _refused(kind)
-    return _scalar(element, word, declared) if depth == 0 else _nested(_array(element, word, declared), depth)
+    if depth == 0:
+        return _scalar(element, word, declared)
+    sized = re.search(r"\[\d+\]", kind) is not None  # an array of fixed length is cast to a list
+    return _nested(_array(element, word, declared, sized), depth)
 
 
 def _taken_apart(kind: str) -> tuple[str, int]:
@@ -115,23 +118,24 @@ def _declared(word: str) -> str | None:
 
 def _scalar(element: str, word: str, declared: str) -> StoredType:
     wire = "{0}" if element == word else f"CAST({{0}} AS {word})"
-    if element in _FINER:
+    if element == "TIME_NS":  # no cast leads back from TIME but that of its text
+        wire = _unless(f"CAST(CAST({wire} AS VARCHAR) AS TIME_NS) <> {{0}}", "nanoseconds in ", wire)
+    elif element in _FINER:
         wire = _unless(f"isfinite({{0}}) AND CAST({wire} AS {element}) <> {{0}}", "nanoseconds in ", wire)
-        if word == "TIME":
-            wire = wire.replace("isfinite({0}) AND ", "")
     elif word in _STAMPS:
         # What lies before PostgreSQL's time would come out on the far side of the calendar.
         wire = _unless(f"isfinite({{0}}) AND {{0}} < {word} {_BEFORE_TIME}", "", wire)
     return StoredType(declared, word, declared, wire)
 
 
-def _array(element: str, word: str, declared: str) -> StoredType:
+def _array(element: str, word: str, declared: str, sized: bool) -> StoredType:
     """A list of scalars; ``wire`` is still that of one dimension."""
-    wire = "{0}" if element == word else f"CAST({{0}} AS {word}[])"
+    wire = "{0}" if element == word and not sized else f"CAST({{0}} AS {word}[])"
     if word.startswith("DECIMAL"):
         return StoredType(f"{declared}[]", f"{word}[]", "varchar[]", f"CAST({wire} AS VARCHAR[])")
     if element in _FINER:
-        wire = _unless(f"CAST({wire} AS {element}[]) <> {{0}}", "nanoseconds in ", wire)
+        back = f"CAST({wire} AS VARCHAR[])" if element == "TIME_NS" else wire
+        wire = _unless(f"CAST({back} AS {element}[]) <> {{0}}", "nanoseconds in ", wire)
     elif word in _STAMPS:
         early = f"len(list_filter({{flat}}, lambda t: isfinite(t) AND t < {word} {_BEFORE_TIME})) > 0"
         wire = _unless(early, "", wire)
