@@ -16,15 +16,28 @@ _PARAMETER = "\0"  # in no SQL text: quote() and literal() refuse it
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """INSERT INTO ``target`` (``columns``) SELECT ``selected`` FROM ``origin``, and nothing else."""
+
+    target: Table
+    columns: tuple[str, ...]
+    selected: tuple[str, ...]
+    origin: Table
+
+
+@dataclass(frozen=True)
 class Translated:
     """One statement. ``with_parameters`` is its text for the driver's own placeholders.
 
     ``ensures`` is set for CREATE ... IF NOT EXISTS: the table (or, with an empty name, the schema) it is about.
+    ``transfer`` is set where the statement only moves rows from one table into another.
     """
 
     sql: str
     with_parameters: str
+    tables: frozenset[Table]
     ensures: Table | None
+    transfer: Transfer | None
 
 
 @lru_cache(maxsize=512)
@@ -47,7 +60,8 @@ def translated(sql: str) -> Translated:
             fix="use another load strategy on this destination",
         ) from error
     with_parameters = text.replace("%", "%%").replace(_PARAMETER, "%s")
-    return Translated(text, with_parameters, _ensured(tree))
+    tables = frozenset(Table(table.db, table.name) for table in tree.find_all(exp.Table))
+    return Translated(text, with_parameters, tables, _ensured(tree), _transfer(tree))
 
 
 def _ensured(tree: exp.Expr) -> Table | None:
@@ -57,6 +71,23 @@ def _ensured(tree: exp.Expr) -> Table | None:
     if table is None or tree.kind not in ("SCHEMA", "TABLE"):
         return None
     return Table(table.db, table.name)
+
+
+def _transfer(tree: exp.Expr) -> Transfer | None:
+    if not isinstance(tree, exp.Insert):
+        return None
+    into, select = tree.this, tree.expression
+    if not (isinstance(into, exp.Schema) and isinstance(select, exp.Select)):
+        return None
+    said = {name for name, value in tree.args.items() if value} - {"this", "expression"}
+    asked = {name for name, value in select.args.items() if value} - {"expressions", "from_"}
+    origin = select.args["from_"].this if select.args.get("from_") else None
+    plain = isinstance(origin, exp.Table) and all(isinstance(each, exp.Column) for each in select.expressions)
+    if said or asked or not plain:
+        return None
+    target, columns = into.this, tuple(column.name for column in into.expressions)
+    selected = tuple(column.name for column in select.expressions)
+    return Transfer(Table(target.db, target.name), columns, selected, Table(origin.db, origin.name))
 
 
 def check_name(name: str) -> None:

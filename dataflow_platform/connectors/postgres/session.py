@@ -67,6 +67,7 @@ class PostgresSession(Session):
         self._postgres = server.connect()
         self._open = True
         self._exposed: list[Callable[[], None]] = []
+        self._awaited: dict[Table, Table] = {}
         self._brought = 0
 
     @contextmanager
@@ -146,6 +147,13 @@ class PostgresSession(Session):
         if statement.ensures is not None:
             self._ensure(statement.ensures, statement.sql)
             return 0
+        transfer = statement.transfer
+        if transfer is not None and transfer.origin in self._awaited:
+            selected = ", ".join(quote(name) for name in transfer.selected)
+            staged = self._awaited[transfer.origin]
+            query = f"SELECT {selected} FROM {qualified(staged.schema, staged.name)}"
+            return self._append(transfer.target, transfer.columns, query)
+        self._fetch_awaited(statement.tables)
         with self._told() as cursor:
             cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
             return max(int(cursor.rowcount), 0)
@@ -170,40 +178,56 @@ class PostgresSession(Session):
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one SELECT and fetch all of its (few) rows."""
         statement = translated(sql)
+        self._fetch_awaited(statement.tables)
         with self._told() as cursor:
             cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
             return list(cursor.fetchall())
 
     def append(self, table: Table, query: str) -> int:
         """COPY the rows of an engine query to the end of ``table``."""
+        names = [name for name, *_ in self._catalogue(table)]
+        return self._append(table, names[: len(self._described(query))], query)
+
+    def _append(self, table: Table, names: Sequence[str], query: str) -> int:
         described = self._described(query)
-        there = self._catalogue(table)[: len(described)]
-        fits = [_spelled(kind) == _spelled(stored(column.type).landed) for (_, kind, _), column in
-                zip(there, described, strict=True)]  # fmt: skip
-        names = [name for name, *_ in there]
-        if all(fits):
-            return self._copy(qualified(table.schema, table.name), names, described, query)
+        there = {name: _spelled(kind) for name, kind, _ in self._catalogue(table)}
+        into = qualified(table.schema, table.name)
+        kinds = [_spelled(stored(column.type).landed) for column in described]
+        if [there.get(name) for name in names] == kinds:
+            return self._copy(into, names, described, query)
         # The binary form is that of one type only; the server casts what arrived in another.
-        landed = self._land(described, query)
-        into, listed = qualified(table.schema, table.name), ", ".join(quote(name) for name in names)
+        landed = Table("pg_temp", self._incoming())
+        self._land(landed, described, query)
+        listed = ", ".join(quote(name) for name in names)
         with self._told() as cursor:
             cursor.execute(f"INSERT INTO {into} ({listed}) SELECT * FROM {qualified(landed.schema, landed.name)}")
             return int(cursor.rowcount)
 
     def bring(self, staged: Table) -> Table:
-        """COPY the staged rows into a temporary table that ends with the transaction."""
-        query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
-        return self._land(self._described(query), query)
+        """COPY the staged rows into a temporary table that ends with the transaction.
 
-    def _land(self, columns: Sequence[Column], query: str) -> Table:
+        That is put off until a statement needs it: one that only inserts the rows gets them by COPY itself.
+        """
+        incoming = Table("pg_temp", self._incoming())
+        self._awaited[incoming] = staged
+        return incoming
+
+    def _fetch_awaited(self, named: frozenset[Table]) -> None:
+        for incoming in named & self._awaited.keys():
+            staged = self._awaited.pop(incoming)
+            query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
+            self._land(incoming, self._described(query), query)
+
+    def _incoming(self) -> str:
         self._brought += 1
-        table = Table("pg_temp", f"_dataflow_incoming_{self._brought}")
+        return f"_dataflow_incoming_{self._brought}"
+
+    def _land(self, table: Table, columns: Sequence[Column], query: str) -> None:
         with self._told() as cursor:
             cursor.execute(f"CREATE TEMP TABLE {quote(table.name)} ({_declared(columns)}) ON COMMIT DROP")
         self._fill(qualified(table.schema, table.name), columns, query)
         with self._told() as cursor:  # without statistics the planner guesses how to join it
             cursor.execute(f"ANALYZE {qualified(table.schema, table.name)}")
-        return table
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Load a new table and rename it, so that the old one stays readable until the commit.
