@@ -82,12 +82,10 @@ KEPT = [
     Kept("'-infinity'::TIMESTAMPTZ", "timestamp with time zone", "TIMESTAMP WITH TIME ZONE", "-infinity"),
     # Months, days and microseconds stay apart: a day is not always 24 hours.
     Kept("INTERVAL '14 months -3 days 25:00:00.5'", "interval", "INTERVAL", "1 year 2 mons -3 days +25:00:00.5"),
-    Kept(
-        "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID", "uuid", "UUID", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
-    ),
+    Kept("'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID", "uuid", "UUID", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
     # jsonb: the numbers to the last digit; order of keys and blanks are PostgreSQL's.
     Kept(
-        "'{\"b\": 123456789012345678901234567890.10,   \"a\": null}'::JSON",
+        '\'{"b": 123456789012345678901234567890.10,   "a": null}\'::JSON',
         "jsonb",
         "JSON",
         '{"a": null, "b": 123456789012345678901234567890.10}',
@@ -172,7 +170,9 @@ def write(destination: PostgresDestination, sql: str, name: str) -> None:
         # What the contract compares: the type as it will be against the type as it is.
         assert session.stored([Column("v", described[0][1])]) == session.columns(target)
         incoming = session.bring(staged)
-        assert session.execute(f'INSERT INTO "raw"."{name}" (v) SELECT v FROM "{incoming.schema}"."{incoming.name}"') == 1
+        assert (
+            session.execute(f'INSERT INTO "raw"."{name}" (v) SELECT v FROM "{incoming.schema}"."{incoming.name}"') == 1
+        )
         assert session.append(target, f'SELECT * FROM "raw"."{staged.name}"') == 1
         session.commit()
     finally:

@@ -27,6 +27,8 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
 
 def explained(source: Postgres, error: BaseException) -> DataflowError:
     """The platform's error for ``error``, without the password; ``source`` knows the server."""
+    import psycopg2
+
     if isinstance(error, DataflowError):
         return error
     where, text = source._where(), source._scrubbed(str(error)).strip()
@@ -50,10 +52,17 @@ def explained(source: Postgres, error: BaseException) -> DataflowError:
         said = line[line.find(REFUSED) :] if REFUSED in line else line
         return DataError("postgres.value", f"a value does not fit: {said}", where=where, fix=_VALUE)
     state = getattr(error, "pgcode", None)
-    if state is None and "connection already closed" in text:
-        return TransientError("postgres.lost", line, where=where, fix="run it again; look into the server's log")
     known = _STATES.get(state or "") or _STATES.get((state or "")[:2])
     if known:
         kind, code, fix = known
         return kind(code, line, where=where, fix=fix)
-    return source._explained(error)
+    found = source.explain(error)
+    if found is None and state is None and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        # Without a SQLSTATE it is libpq that speaks: the server did not answer any more.
+        found = TransientError(
+            "postgres.lost",
+            f"the connection broke off: {line}",
+            where=where,
+            fix="run it again; look into the server's log",
+        )
+    return found or source._explained(error)

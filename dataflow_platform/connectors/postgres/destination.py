@@ -176,9 +176,7 @@ class PostgresDestination(Destination):
         options = PostgresStream(table=f"{table.schema}.{table.name}")
         scan = self._as_source().scan(engine, Stream(table.name, options), State())
         engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
-        engine.execute(
-            f"CREATE OR REPLACE VIEW {qualified(table.schema, table.name)} AS {scan.relation.sql_query()}"
-        )
+        engine.execute(f"CREATE OR REPLACE VIEW {qualified(table.schema, table.name)} AS {scan.relation.sql_query()}")
         return scan.close
 
 

@@ -82,8 +82,9 @@ def _transfer(tree: exp.Expr) -> Transfer | None:
     said = {name for name, value in tree.args.items() if value} - {"this", "expression"}
     asked = {name for name, value in select.args.items() if value} - {"expressions", "from_"}
     origin = select.args["from_"].this if select.args.get("from_") else None
-    plain = isinstance(origin, exp.Table) and all(isinstance(each, exp.Column) for each in select.expressions)
-    if said or asked or not plain:
+    if said or asked or not isinstance(origin, exp.Table):
+        return None
+    if not all(isinstance(each, exp.Column) for each in select.expressions):
         return None
     target, columns = into.this, tuple(column.name for column in into.expressions)
     selected = tuple(column.name for column in select.expressions)

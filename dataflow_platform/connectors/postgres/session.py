@@ -237,8 +237,11 @@ class PostgresSession(Session):
         """
         query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
         columns, name = self._described(query), qualified(target.schema, target.name)
+        kept = self.stored(columns)
+        self.lock(target)
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and not self._bare(target) and set(old) == set(self.stored(columns)):
+        if old is not None and not self._bare(target) and set(old) == set(kept):
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")

@@ -152,7 +152,8 @@ def _nested(array: StoredType, depth: int) -> StoredType:
     wire = array.wire.replace("[])", f"{brackets})").replace("{flat}", flat)
     if empty:
         wire = _unless(" OR ".join(empty), "an empty list inside ", wire)
-    return StoredType(*(name[:-2] + brackets for name in (array.declared, array.word, array.landed)), wire)
+    declared, word, landed = (name[:-2] + brackets for name in (array.declared, array.word, array.landed))
+    return StoredType(declared, word, landed, wire)
 
 
 def _document(kind: str, element: str) -> StoredType:
