@@ -165,7 +165,7 @@ def write(destination: PostgresDestination, sql: str, name: str) -> None:
     session = destination.session()
     try:
         staged = session.stage(f"SELECT {sql} AS v", target)
-        described = session.in_engine(f'DESCRIBE "raw"."{staged.name}"')
+        described = session.in_engine(f'DESCRIBE "{staged.schema}"."{staged.name}"')
         session.publish_as_new(staged, target)
         # What the contract compares: the type as it will be against the type as it is.
         assert session.stored([Column("v", described[0][1])]) == session.columns(target)
@@ -173,7 +173,7 @@ def write(destination: PostgresDestination, sql: str, name: str) -> None:
         assert (
             session.execute(f'INSERT INTO "raw"."{name}" (v) SELECT v FROM "{incoming.schema}"."{incoming.name}"') == 1
         )
-        assert session.append(target, f'SELECT * FROM "raw"."{staged.name}"') == 1
+        assert session.append(target, f'SELECT * FROM "{staged.schema}"."{staged.name}"') == 1
         session.commit()
     finally:
         session.close()
@@ -213,5 +213,32 @@ def test_a_value_that_does_not_fit_is_refused(destination: PostgresDestination, 
     session = destination.session()
     try:
         assert session.columns(Table("raw", "refused")) is None
+    finally:
+        session.close()
+
+
+def test_tables_of_others_are_described_as_they_are(
+    destination: PostgresDestination, postgres_server: PostgresServer
+) -> None:
+    # What rounds, pads or cuts is no plain type: the contract then sees a difference and says so.
+    made = {
+        "varchar(7)": "VARCHAR", "char(5)": "CHARACTER(5)", "name": "NAME", "timestamp(3)": "TIMESTAMP(3) WITHOUT TIME ZONE",
+        "numeric": "NUMERIC", "numeric(40,2)": "NUMERIC(40,2)", "inet": "INET", "json": "JSON", "text[]": "VARCHAR[]",
+        "int[][]": "INTEGER[][]", "numeric(4,1)[]": "DECIMAL(4,1)[]", "raw.positive": "INTEGER",
+    }  # fmt: skip
+    listed = ", ".join(f"c{number} {kind}" for number, kind in enumerate(made))
+    postgres_server.execute(
+        f"CREATE DOMAIN raw.positive AS int CHECK (VALUE > 0); CREATE TABLE raw.others ({listed})", DATABASE
+    )
+    session = destination.session()
+    try:
+        found = session.columns(Table("raw", "others"))
+        assert found is not None
+        assert dict(zip(made, (column.type for column in found), strict=True)) == made
+        # Other types than COPY's binary form has: the server casts them.
+        postgres_server.execute("CREATE TABLE raw.cast_there (a bigint, b text[], c json)", DATABASE)
+        query = "SELECT 1::SMALLINT, ['x'], '{\"b\":  1}'::JSON"
+        assert session.append(Table("raw", "cast_there"), query) == 1
+        assert session.query("SELECT a, b, c::VARCHAR FROM raw.cast_there") == [(1, ["x"], '{"b": 1}')]
     finally:
         session.close()

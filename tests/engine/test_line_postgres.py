@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from dataflow_platform.checks.foreign_key import ForeignKey
+from dataflow_platform.checks.not_null import NotNull
 from dataflow_platform.connectors.postgres import PostgresDestination, copying
 from dataflow_platform.core.base import Table
 from dataflow_platform.core.errors import ConfigError
@@ -22,6 +23,7 @@ from dataflow_platform.core.sql import qualified
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.load import publish
+from dataflow_platform.engine.quarantine import by_reason, rows_of
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.pipeline.loader import load_folder
 from tests.engine.test_line import (  # noqa: F401  # pytest collects them here, with this module's warehouse
@@ -79,6 +81,17 @@ def test_hostile_names_survive(warehouse: PostgresDestination, how: str) -> None
         assert [column.name for column in columns or ()] == ["id", *names]
         count = 2 if how == "append" else 1
         assert session.query(f"SELECT * FROM {qualified(target.schema, target.name)}") == [(1, *["v"] * 10)] * count
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("schema", ["memory", "temp", "system", "main", "warehouse"])
+def test_a_schema_may_have_a_name_that_means_something_to_duckdb(warehouse: PostgresDestination, schema: str) -> None:
+    for load_id in ("1", "2"):
+        publish(stage(replace(make(warehouse, "merge", ONE, load_id), target=Table(schema, "t"))))
+    session = warehouse.session()
+    try:
+        assert session.query(f'SELECT count(*) FROM "{schema}"."t"') == [(2,)]
     finally:
         session.close()
 
@@ -231,6 +244,18 @@ def test_spill_of_a_killed_process_is_removed(warehouse: PostgresDestination, tm
     kept.mkdir()
     PostgresDestination(**{**warehouse.model_dump(), "spill_folder": str(tmp_path)}).session().close()
     assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_the_quarantine_is_listed(warehouse: PostgresDestination) -> None:
+    rows = [*ONE, {"id": 3, "at": 99, "v": None}, {"id": 4, "at": None, "v": None}]
+    run(warehouse, "append", rows, checks=[NotNull(columns=["v", "at"], severity="warn")])
+    session = warehouse.session()
+    try:
+        assert by_reason(session, "raw", "p") == [("t", "not_null_v", 2), ("t", "not_null_at", 1)]
+        listed = rows_of(session, "raw", "p", "t", 1)
+        assert [set(row["values"]) for row in listed] == [{"id", "at", "v"}]  # type: ignore[call-overload]
+    finally:
+        session.close()
 
 
 PIPELINE = """\

@@ -100,8 +100,9 @@ class PostgresDestination(Destination):
         try:
             try:
                 _load_scanner(connection)
-                self._as_source()._attach(connection, "warehouse")
-                connection.execute("USE warehouse")
+                alias = f"postgres_{uuid.uuid4().hex[:12]}"  # a schema of the same name would be ambiguous
+                self._as_source()._attach(connection, alias)
+                connection.execute(f"USE {alias}")
             except duckdb.Error as error:
                 raise self._explained(error) from error
             yield connection

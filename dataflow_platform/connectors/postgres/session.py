@@ -121,6 +121,10 @@ class PostgresSession(Session):
                 raise error.at_path(f"columns.{column.name}") from None
         return tuple(found)
 
+    def stage(self, query: str, target: Table) -> Table:
+        """Run ``query`` once in the engine; beside no schema's name, as some (temp, system) are DuckDB's own."""
+        return super().stage(query, Table("main", target.name))
+
     def expose(self, table: Table) -> None:
         """Let the engine read ``table`` as others see it: committed rows, through DuckDB's scanner."""
         try:

@@ -178,8 +178,6 @@ def _refused(kind: str) -> ConfigError:
 _FROM_CATALOGUE = {
     **{declared: word for word, declared in _WORDS.items()},
     "character varying": "VARCHAR",
-    "character": "VARCHAR",
-    "name": "VARCHAR",
     "time without time zone": "TIME",
     "timestamp without time zone": "TIMESTAMP",
     "json": "JSON",
@@ -194,6 +192,6 @@ def word_of(formatted: str, dimensions: int) -> str:
     precise = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", element)
     if precise and int(precise[1]) <= 38 and 0 <= int(precise[2]) <= int(precise[1]):
         return f"DECIMAL({precise[1]},{precise[2]}){suffix}"
-    # timestamp(3) is a timestamp that rounds: another type to the contract.
-    word = _FROM_CATALOGUE.get(re.sub(r"^(character( varying)?)\(\d+\)$", r"\1", element))
+    # timestamp(3) rounds, char(5) pads, name cuts: to the contract each is a type of its own. varchar(n) refuses.
+    word = _FROM_CATALOGUE.get(re.sub(r"^(character varying)\(\d+\)$", r"\1", element))
     return (word or element.upper()) + suffix
