@@ -235,10 +235,7 @@ class Session(ABC):
         """Keep other loads of ``target`` out until this transaction ends: wait, then fail saying who it is."""
 
     def stored(self, columns: Sequence[Column]) -> tuple[Column, ...]:
-        """``columns`` of the engine with the types they have once they are in the destination.
-
-        Raises ConfigError where the destination has no type that keeps the values of one.
-        """
+        """``columns`` of the engine as the destination keeps them; ConfigError for a type it cannot keep exactly."""
         return tuple(columns)
 
     def stage(self, query: str, target: Table) -> Table:
