@@ -221,6 +221,13 @@ class Session(ABC):
     connection: "duckdb.DuckDBPyConnection"
     """The engine's connection: sources are scanned on it, rows are staged on it."""
 
+    def lock(self, target: Table) -> None:  # noqa: B027  # a destination with one writer has nothing to do
+        """Keep other loads of ``target`` out until this transaction ends: wait, then fail saying who it is."""
+
+    def stored(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """``columns`` of the engine as the destination keeps them; ConfigError for a type it cannot keep exactly."""
+        return tuple(columns)
+
     def stage(self, query: str, target: Table) -> Table:
         """Run ``query`` (a SELECT) once in the engine and keep its rows for this transaction."""
         staged = Table(target.schema, target.name + "__dataflow_stage")

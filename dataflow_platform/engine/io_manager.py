@@ -61,6 +61,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                     where=context.asset_key.to_user_string(),
                     fix="materialize the upstream asset first",
                 )
+            session.expose(table)
             return session.connection.sql(f"SELECT * FROM {qualified(table.schema, table.name)}")
 
 

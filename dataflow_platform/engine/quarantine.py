@@ -1,6 +1,7 @@
 """Rejected rows: kept with their values and reasons, in the transaction that loads the good ones."""
 
 import json
+from collections import Counter
 
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.sql import literal, qualified, quote
@@ -42,18 +43,19 @@ def _name(staged: StagedLoad) -> str:
     return f"{staged.load.target.schema}.{staged.load.target.name}"
 
 
-_REASON = '[{"rule": "VARCHAR", "message": "VARCHAR"}]'
-
-
 def by_reason(session: Session, schema: str, pipeline: str) -> list[tuple[str, str, int]]:
     """Stream, rule and number of open rows of a pipeline (a row may break several rules)."""
+    # Counted by the whole list of reasons first: each destination takes JSON apart in words of its own.
     rows = session.query(
-        f"SELECT stream, reason.rule, count(*) FROM (SELECT stream, unnest(from_json(reasons, '{_REASON}')) AS reason "
-        f"FROM {system_table(schema, QUARANTINE)} WHERE pipeline = ? AND status = 'open') "
-        "GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+        f"SELECT stream, reasons, count(*) FROM {system_table(schema, QUARANTINE)} "
+        "WHERE pipeline = ? AND status = 'open' GROUP BY 1, 2",
         [pipeline],
     )
-    return [(str(stream), str(rule), int(count)) for stream, rule, count in rows]
+    counted: Counter[tuple[str, str]] = Counter()
+    for stream, reasons, count in rows:
+        counted.update({(str(stream), reason["rule"]): int(count) for reason in json.loads(reasons)})
+    found = [(stream, rule, count) for (stream, rule), count in counted.items()]
+    return sorted(found, key=lambda each: (each[0], -each[2], each[1]))
 
 
 def rows_of(session: Session, schema: str, pipeline: str, stream: str, limit: int) -> list[dict[str, object]]:

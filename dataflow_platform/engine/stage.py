@@ -111,6 +111,8 @@ def stage(load: StreamLoad) -> StagedLoad:
     session = load.destination.session()
     try:
         result = StagedLoad(load, session, datetime.now(UTC))
+        # Before the state is read: two loads of one stream never start from the same place.
+        session.lock(load.target)
         state.ensure_tables(session, load.target.schema)
         result.already = state.find_record(session, load.target.schema, load.load_id)
         if result.already is None:
@@ -178,7 +180,9 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.rules = [*_key_rules(load, result.primary_key), *validate.compile_rules(load.checks, result.columns)]
     _require_tables(load, session)
     # Decided before anything is read: a stream that may not be loaded costs nothing.
-    result.plan = schema_contract.decide(load.contract, result.columns, session.columns(load.target), load.target)
+    result.plan = schema_contract.decide(
+        load.contract, session.stored(result.columns), session.columns(load.target), load.target
+    )
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)

@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from dataflow_platform.checks.not_null import NotNull
 from dataflow_platform.connectors.duckdb import DuckDB
-from dataflow_platform.core.base import LoadStrategy, Stream, Table
+from dataflow_platform.core import registry
+from dataflow_platform.core.base import Destination, LoadStrategy, Stream, Table
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import StreamLoad, stage
 from dataflow_platform.engine.state import LoadRecord
@@ -32,15 +34,23 @@ def batch(number: int) -> pa.Table:
     )
 
 
-def load(path: Path, how: str, number: int) -> LoadRecord:
-    """Load batch ``number`` into the warehouse at ``path`` under a load id of its own."""
+def destination(where: Path | dict[str, Any]) -> Destination:
+    """The DuckDB file of that path, or the destination these fields describe (``type`` among them)."""
+    if isinstance(where, Path):
+        return DuckDB(path=str(where))
+    fields = dict(where)
+    return registry.destination(fields.pop("type"))(**fields)
+
+
+def load(where: Path | dict[str, Any], how: str, number: int) -> LoadRecord:
+    """Load batch ``number`` into the warehouse ``where`` under a load id of its own."""
     return publish(
         stage(
             StreamLoad(
                 pipeline="p",
                 stream=Stream("t", RowsOptions(), "at", ("id",)),
                 source=Rows(one_shot=True).with_rows(batch(number)),
-                destination=DuckDB(path=str(path)),
+                destination=destination(where),
                 target=Table("raw", "t"),
                 strategy=STRATEGIES[how],
                 strategy_name=how,
@@ -51,7 +61,7 @@ def load(path: Path, how: str, number: int) -> LoadRecord:
     )
 
 
-def load_and_die(path: Path, how: str, number: int, point: str) -> None:
+def load_and_die(where: Path | dict[str, Any], how: str, number: int, point: str) -> None:
     """The same, dying at ``point``."""
     os.environ["DATAFLOW_KILL_AT"] = point
-    load(path, how, number)
+    load(where, how, number)

@@ -1,0 +1,68 @@
+"""What goes wrong while rows are written: the driver's, the server's and the engine's complaints in our words."""
+
+import duckdb
+
+from dataflow_platform.connectors.postgres.source import Postgres
+from dataflow_platform.connectors.postgres.types import REFUSED
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
+
+_VALUE = "correct the value at its source, or cast the column to a type that holds it"
+_NUL = "remove the NUL character: transform: - derive: {column: \"replace(column, chr(0), '')\"}"
+# SQLSTATE (five characters) or its class (two): what is to be done, and how.
+_STATES: dict[str, tuple[type[DataflowError], str, str]] = {
+    "55P03": (TransientError, "postgres.locked", "wait for who holds the table (pg_locks says), or raise wait_seconds"),
+    "57P01": (TransientError, "postgres.lost", "run it again; look into the server's log"),
+    "22021": (DataError, "postgres.value", _NUL),
+    "22P05": (DataError, "postgres.value", _NUL),
+    "22": (DataError, "postgres.value", _VALUE),
+    "23": (DataError, "postgres.constraint", "correct the rows, or drop the constraint of the target table"),
+    "42501": (ConfigError, "postgres.permission", "GRANT CREATE ON DATABASE or SCHEMA, or own the table"),
+    "25006": (ConfigError, "postgres.standby", "set `host` to the primary server"),
+    "53100": (ConfigError, "postgres.disk_full", "free space on the server, run it again"),
+    "53200": (TransientError, "postgres.memory", "run it again when the server has less to do"),
+    "54": (ConfigError, "postgres.limit", "load fewer columns, or shorter values"),
+    "2BP01": (ConfigError, "postgres.dependent", "drop what depends on the table, or change it by hand"),
+}
+
+
+def explained(source: Postgres, error: BaseException) -> DataflowError:
+    """The platform's error for ``error``, without the password; ``source`` knows the server."""
+    import psycopg2
+
+    if isinstance(error, DataflowError):
+        return error
+    where, text = source._where(), source._scrubbed(str(error)).strip()
+    # The server's second and third line name the column and what in the value is wrong.
+    told = [line.strip() for line in text.split("LINE 1:")[0].splitlines() if line.strip()]
+    line = " ".join(told[:3])[:300] or type(error).__name__
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return ConfigError(
+            "engine.memory",
+            f"the engine's memory limit was reached: {line}",
+            where=where,
+            fix="raise memory_limit of the destination, or lower its threads",
+        )
+    if "No space left" in text:
+        return ConfigError("engine.disk_full", f"the disk is full: {line}", where=where, fix="free space, run again")
+    if "NULL-byte" in text or "NUL (0x00)" in text:
+        return DataError(
+            "postgres.value", "PostgreSQL holds no text with a NUL character, and a row has one", where=where, fix=_NUL
+        )
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException):
+        said = line[line.find(REFUSED) :] if REFUSED in line else line
+        return DataError("postgres.value", f"a value does not fit: {said}", where=where, fix=_VALUE)
+    state = getattr(error, "pgcode", None)
+    known = _STATES.get(state or "") or _STATES.get((state or "")[:2])
+    if known:
+        kind, code, fix = known
+        return kind(code, line, where=where, fix=fix)
+    found = source.explain(error)
+    if found is None and state is None and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        # Without a SQLSTATE it is libpq that speaks: the server did not answer any more.
+        found = TransientError(
+            "postgres.lost",
+            f"the connection broke off: {line}",
+            where=where,
+            fix="run it again; look into the server's log",
+        )
+    return found or source._explained(error)

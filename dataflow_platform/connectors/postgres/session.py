@@ -1,0 +1,355 @@
+"""One transaction on a PostgreSQL server, with a DuckDB engine of its own beside it."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from dataflow_platform.connectors.postgres.copying import copy_rows
+from dataflow_platform.connectors.postgres.dialect import check_name, translated
+from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
+from dataflow_platform.core.base import Column, Session, Table
+from dataflow_platform.core.errors import DataError, DataflowError, TransientError
+from dataflow_platform.core.sql import qualified, quote
+
+_COLUMNS = """
+SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
+           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+# A table that nothing hangs on: no index, view, grant, comment, constraint, default, trigger or owner of its own.
+_BARE = """
+SELECT c.relkind = 'r' AND c.relacl IS NULL AND c.reloptions IS NULL AND c.relpersistence = 'p'
+   AND c.reltablespace = 0 AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+   AND NOT (c.relhasindex OR c.relhastriggers OR c.relrowsecurity OR c.relispartition OR c.relhassubclass)
+   AND NOT EXISTS (SELECT FROM pg_description d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass)
+   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = c.oid AND d.refclassid = 'pg_class'::regclass
+                   AND d.deptype <> 'i')
+   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+"""
+_HOLDER = """
+SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND (l.classid::bigint << 32 | l.objid::bigint) = %s AND a.pid <> pg_backend_pid()
+"""
+_LOCK_TIMEOUT = "55P03"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a session needs of its destination."""
+
+    connect: Callable[[], Any]
+    """A psycopg2 connection with the session's settings."""
+    explained: Callable[[BaseException], DataflowError]
+    """The platform's error for one of the driver's or the engine's."""
+    expose: Callable[[duckdb.DuckDBPyConnection, Table], Callable[[], None]]
+    """Make a table of the server readable in the engine; what undoes it."""
+    name: str
+    wait_seconds: float
+
+
+class PostgresSession(Session):
+    """One transaction on a PostgreSQL server. Rows are staged in a DuckDB of the session's own."""
+
+    def __init__(self, engine: duckdb.DuckDBPyConnection, server: Server) -> None:
+        self.connection = engine
+        self._server = server
+        self._postgres = server.connect()
+        self._open = True
+        self._exposed: list[Callable[[], None]] = []
+        self._awaited: dict[Table, Table] = {}
+        self._brought = 0
+
+    @contextmanager
+    def _told(self) -> Iterator[Any]:
+        """A cursor; what goes wrong inside the block in the platform's words."""
+        import psycopg2
+
+        try:
+            with self._postgres.cursor() as cursor:
+                yield cursor
+        except (psycopg2.Error, duckdb.Error, ValueError) as error:
+            raise self._server.explained(error) from error
+
+    def lock(self, target: Table) -> None:
+        """Keep other loads of ``target`` out until this transaction ends."""
+        import psycopg2
+
+        check_name(target.schema)
+        check_name(target.name)
+        key = _lock_key(target)
+        try:
+            with self._postgres.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        except psycopg2.Error as error:
+            if error.pgcode != _LOCK_TIMEOUT:
+                raise self._server.explained(error) from error
+            self._postgres.rollback()
+            raise self._held(target, key) from error
+
+    def _held(self, target: Table, key: int) -> TransientError:
+        with self._told() as cursor:
+            cursor.execute(_HOLDER, [key])
+            holder = cursor.fetchone()
+        who = f"process {holder[0]} of the server ({holder[1] or 'no application name'})" if holder else "another load"
+        stop = f", or end it: SELECT pg_terminate_backend({holder[0]})" if holder else ""
+        return TransientError(
+            "postgres.locked",
+            f"{who} is loading {target.schema}.{target.name}; waited {self._server.wait_seconds:g} s",
+            where=self._server.name,
+            fix=f"wait for it{stop}",
+        )
+
+    def stored(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """``columns`` with the types they have once they are in PostgreSQL; ConfigError where it has none."""
+        found = []
+        for column in columns:
+            check_name(column.name)
+            try:
+                found.append(Column(column.name, stored(column.type).word))
+            except DataflowError as error:
+                raise error.at_path(f"columns.{column.name}") from None
+        return tuple(found)
+
+    def stage(self, query: str, target: Table) -> Table:
+        """Run ``query`` once in the engine; beside no schema's name, as some (temp, system) are DuckDB's own."""
+        return super().stage(query, Table("main", target.name))
+
+    def expose(self, table: Table) -> None:
+        """Let the engine read ``table`` as others see it: committed rows, through DuckDB's scanner."""
+        try:
+            self._exposed.append(self._server.expose(self.connection, table))
+        except duckdb.Error as error:
+            raise self._server.explained(error) from error
+
+    def columns(self, table: Table) -> tuple[Column, ...] | None:
+        """The columns in order, as this transaction sees them; None where there is no such table."""
+        return tuple(Column(name, word_of(kind, dims)) for name, kind, dims in self._catalogue(table)) or None
+
+    def _catalogue(self, table: Table) -> list[tuple[str, str, int]]:
+        with self._told() as cursor:
+            cursor.execute(_COLUMNS, [table.schema, table.name])
+            return list(cursor.fetchall())
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement; the number of rows it touched (0 for DDL).
+
+        CREATE ... IF NOT EXISTS commits by itself: streams that share a new schema need not wait for
+        one another's rows, and an empty table of ours shows nobody anything.
+        """
+        statement = translated(sql)
+        if statement.ensures is not None:
+            self._ensure(statement.ensures, statement.sql)
+            return 0
+        transfer = statement.transfer
+        if transfer is not None and transfer.origin in self._awaited:
+            selected = ", ".join(quote(name) for name in transfer.selected)
+            staged = self._awaited[transfer.origin]
+            query = f"SELECT {selected} FROM {qualified(staged.schema, staged.name)}"
+            return self._append(transfer.target, transfer.columns, query)
+        self._fetch_awaited(statement.tables)
+        with self._told() as cursor:
+            cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
+            return max(int(cursor.rowcount), 0)
+
+    def _ensure(self, table: Table, create: str) -> None:
+        if table.name and self._catalogue(table):
+            return
+        with self._told() as cursor:
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [table.schema])
+            # Asked first: a role that may not create schemas is refused even where the schema exists.
+            if not table.name and cursor.fetchone():
+                return
+            side = self._server.connect()
+            try:
+                with side.cursor() as other:
+                    other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(table.schema, ""))])
+                    other.execute(create)
+                side.commit()
+            finally:
+                side.close()
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one SELECT and fetch all of its (few) rows."""
+        statement = translated(sql)
+        self._fetch_awaited(statement.tables)
+        with self._told() as cursor:
+            cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
+            return list(cursor.fetchall())
+
+    def append(self, table: Table, query: str) -> int:
+        """COPY the rows of an engine query to the end of ``table``."""
+        names = [name for name, *_ in self._catalogue(table)]
+        return self._append(table, names[: len(self._described(query))], query)
+
+    def _append(self, table: Table, names: Sequence[str], query: str) -> int:
+        described = self._described(query)
+        there = {name: _spelled(kind) for name, kind, _ in self._catalogue(table)}
+        into = qualified(table.schema, table.name)
+        kinds = [_spelled(stored(column.type).landed) for column in described]
+        if [there.get(name) for name in names] == kinds:
+            return self._copy(into, names, described, query)
+        # The binary form is that of one type only; the server casts what arrived in another.
+        landed = Table("pg_temp", self._incoming())
+        self._land(landed, described, query)
+        listed = ", ".join(quote(name) for name in names)
+        with self._told() as cursor:
+            cursor.execute(f"INSERT INTO {into} ({listed}) SELECT * FROM {qualified(landed.schema, landed.name)}")
+            return int(cursor.rowcount)
+
+    def bring(self, staged: Table) -> Table:
+        """COPY the staged rows into a temporary table that ends with the transaction.
+
+        That is put off until a statement needs it: one that only inserts the rows gets them by COPY itself.
+        """
+        incoming = Table("pg_temp", self._incoming())
+        self._awaited[incoming] = staged
+        return incoming
+
+    def _fetch_awaited(self, named: frozenset[Table]) -> None:
+        for incoming in named & self._awaited.keys():
+            staged = self._awaited.pop(incoming)
+            query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
+            self._land(incoming, self._described(query), query)
+
+    def _incoming(self) -> str:
+        self._brought += 1
+        return f"_dataflow_incoming_{self._brought}"
+
+    def _land(self, table: Table, columns: Sequence[Column], query: str) -> None:
+        with self._told() as cursor:
+            cursor.execute(f"CREATE TEMP TABLE {quote(table.name)} ({_declared(columns)}) ON COMMIT DROP")
+        self._fill(qualified(table.schema, table.name), columns, query)
+        with self._told() as cursor:  # without statistics the planner guesses how to join it
+            cursor.execute(f"ANALYZE {qualified(table.schema, table.name)}")
+
+    def publish_as_new(self, staged: Table, target: Table) -> None:
+        """Load a new table and rename it, so that the old one stays readable until the commit.
+
+        A table that anything hangs on (grants, views, indexes, comments, ...) keeps it all: its rows are
+        deleted and the new ones copied in, which readers do not see before the commit either.
+        """
+        query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
+        columns, name = self._described(query), qualified(target.schema, target.name)
+        kept = self.stored(columns)
+        self.lock(target)
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
+        old = self.columns(target)
+        if old is not None and not self._bare(target) and set(old) == set(kept):
+            self.execute(f"DELETE FROM {name}")
+            listed = ", ".join(quote(column.name) for column in old)
+            self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
+            return
+        fresh = target if old is None else Table(target.schema, f"_dataflow_new_{_lock_key(target) & 0xFFFFFFFF:08x}")
+        new = qualified(fresh.schema, fresh.name)
+        with self._told() as cursor:
+            cursor.execute(f"CREATE TABLE {new} ({_declared(columns)})")
+        self._fill(new, columns, query)
+        if old is not None:
+            with self._told() as cursor:
+                cursor.execute(f"DROP TABLE {name}")
+                cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
+
+    def _bare(self, table: Table) -> bool:
+        with self._told() as cursor:
+            cursor.execute(_BARE, [table.schema, table.name])
+            return bool(cursor.fetchone()[0])
+
+    def _described(self, query: str) -> list[Column]:
+        with self._told():
+            rows = self.connection.execute(f"DESCRIBE {query}").fetchall()
+        return [Column(str(name), str(kind)) for name, kind, *_ in rows]
+
+    def _fill(self, table: str, columns: Sequence[Column], query: str) -> None:
+        """Copy into a table just made by ``_declared``, then give the columns their lasting types."""
+        self._copy(table, [column.name for column in columns], columns, query)
+        kinds = [(quote(column.name), stored(column.type)) for column in columns]
+        changes = [
+            f"ALTER COLUMN {name} TYPE {kind.declared} USING {name}::{kind.declared}"
+            for name, kind in kinds
+            if kind.landed != kind.declared
+        ]
+        if changes:
+            with self._told() as cursor:
+                cursor.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+
+    def _copy(self, table: str, names: Sequence[str], columns: Sequence[Column], query: str) -> int:
+        """COPY ``query``, whose columns are ``columns``, into ``names`` of ``table`` (quoted); the rows."""
+        wires = ", ".join(
+            f"{stored(column.type).wire.format(f'r.{quote(column.name)}')} AS {quote(column.name)}"
+            for column in columns
+        )
+        with self._told() as cursor:
+            sent, taken = copy_rows(self.connection, cursor, table, names, f"SELECT {wires} FROM ({query}) AS r")
+        # Invariant 2, nothing lost: both ends of the pipe counted.
+        if sent != taken:
+            raise DataError(
+                "postgres.copy",
+                f"{sent} rows were sent and {taken} arrived",
+                where=self._server.name,
+                fix="nothing was published; look into the server's log",
+            )
+        return taken
+
+    def commit(self) -> None:
+        """Make everything of this session visible at once.
+
+        A connection that breaks here leaves it open whether the server committed: the load record tells.
+        """
+        import psycopg2
+
+        self._open = False
+        try:
+            self._postgres.commit()
+        except psycopg2.Error as error:
+            if not self._postgres.closed:
+                raise self._server.explained(error) from error
+            raise TransientError(
+                "postgres.commit_unknown",
+                "the connection broke during COMMIT: the server may have published the load or not",
+                where=self._server.name,
+                fix="run it again (re-execute the run from its failure): the load keeps its id, and where "
+                "_dataflow_loads holds that id already nothing is moved twice",
+            ) from error
+
+    def close(self) -> None:
+        """Roll back what was not committed and free both connections."""
+        import psycopg2
+
+        if self._open:
+            self._open = False
+            with suppress(psycopg2.Error):
+                self._postgres.rollback()
+        self._postgres.close()
+        while self._exposed:
+            with suppress(duckdb.Error):
+                self._exposed.pop()()
+        self.connection.close()
+
+
+def _declared(columns: Sequence[Column]) -> str:
+    kinds: list[tuple[str, StoredType]] = [(column.name, stored(column.type)) for column in columns]
+    return ", ".join(f"{quote(name)} {kind.landed}" for name, kind in kinds)
+
+
+def _spelled(kind: str) -> str:
+    """A PostgreSQL type as its catalogue writes it, and without the difference of text and varchar, alike in binary."""
+    short = kind.replace("[]", "").replace(" without time zone", "").replace("varchar", "character varying")
+    alike = "text" if short == "character varying" and "[]" not in kind else short
+    return alike + ("[]" if "[]" in kind else "")
+
+
+def _lock_key(table: Table) -> int:
+    """The advisory lock of a table (or, with an empty name, of a schema's set-up): a signed 64-bit number."""
+    digest = hashlib.sha256(f"dataflow\0{table.schema}\0{table.name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
