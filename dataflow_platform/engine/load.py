@@ -8,8 +8,11 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, injection, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
 from dataflow_platform.engine.stage import StagedLoad
+
+COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
+"""What ``Statement.counts_as`` may say."""
 
 
 def publish(staged: StagedLoad) -> state.LoadRecord:
@@ -77,16 +80,8 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     swaps = plan.target_is_new or load.strategy.replaces_target()
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
-    counts = {"inserted": 0, "updated": 0, "deleted": 0, "superseded": 0, "none": 0}
-    plan_of_load = LoadPlan(
-        target=load.target,
-        staged=staged.staged,
-        incoming=staged.staged,
-        columns=tuple(column.name for column in plan.columns),
-        primary_key=staged.primary_key,
-        cursor=staged.cursor,
-        target_is_new=plan.target_is_new,
-    )
+    counts = dict.fromkeys(COUNTED, 0)
+    plan_of_load = _plan(staged)
     for statement in load.strategy.statements(plan_of_load):
         if statement.on == "stage":
             counts[statement.counts_as] += session.in_engine(statement.sql)[0][0]
@@ -94,7 +89,8 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
         brought = replace(plan_of_load, incoming=session.bring(staged.staged))
         for statement in load.strategy.statements(brought):
             if statement.on == "target":
-                counts[statement.counts_as] += session.execute(statement.sql)
+                answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
+                counts[statement.counts_as] += answer
     if swaps:
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
@@ -107,19 +103,41 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     return counts
 
 
+def _plan(staged: StagedLoad) -> LoadPlan:
+    load, plan = staged.load, staged.plan
+    assert staged.staged is not None
+    assert plan is not None
+    shape = staged.shape
+    assert shape is not None
+    window, column = load.window, shape.window_column
+    kind = shape.type_of(column)
+    return LoadPlan(
+        target=load.target,
+        staged=staged.staged,
+        incoming=staged.staged,
+        columns=tuple(column.name for column in plan.columns),
+        primary_key=staged.primary_key,
+        cursor=staged.cursor,
+        target_is_new=plan.target_is_new,
+        loaded_at=shape.loaded_at,
+        types=tuple(column.type for column in plan.columns),
+        window=extract.in_window(window, column, kind) if window and column and kind else None,
+    )
+
+
 def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> state.LoadRecord:
     load = staged.load
-    loaded = counts["inserted"]
-    # What the steps, the cursor or the fingerprints left out before staging, and what lost to a newer row.
-    filtered = staged.rows_read - staged.rows_staged + counts["superseded"]
+    loaded = counts["inserted"] + counts["updated"]
+    # What the steps, the cursor or the fingerprints left out before staging, and what the strategy left out.
+    filtered = staged.rows_read - staged.rows_staged + counts["filtered"]
     # Invariant 2, nothing lost: every row read is loaded, quarantined or filtered; counted where it happened.
-    if filtered < 0 or loaded + quarantined + counts["superseded"] != staged.rows_staged:
+    if filtered < 0 or loaded + quarantined + counts["filtered"] != staged.rows_staged:
         raise DataError(
             "load.reconciliation",
             f"read {staged.rows_read}, staged {staged.rows_staged}, but loaded {loaded} + quarantined {quarantined} + "
-            f"superseded {counts['superseded']}",
+            f"left out by '{load.strategy_name}' {counts['filtered']}",
             where=f"{load.target.schema}.{load.target.name}",
-            fix="nothing was published; please report this with the pipeline's YAML",
+            fix="nothing was published; look for keys the target holds twice, else report it with the pipeline's YAML",
         )
     after = staged.after or staged.before
     return state.LoadRecord(
@@ -136,8 +154,8 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         rows_loaded=loaded,
         rows_quarantined=quarantined,
         rows_filtered=filtered,
-        rows_inserted=loaded - counts["updated"],
-        rows_updated=counts["updated"],
+        rows_inserted=counts["inserted"] - counts["replaced"],
+        rows_updated=counts["updated"] + counts["replaced"] + counts["ended"],
         rows_deleted=counts["deleted"],
         cursor_before=staged.before.cursor,
         cursor_after=after.cursor,
