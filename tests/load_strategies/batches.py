@@ -24,14 +24,14 @@ HOSTILE = {"id": 'i "d', "at": "a't; --", "v": "select", "w": "🛩 1st", "gone"
 _TYPES = {"id": pa.int64(), "at": pa.int32(), "v": pa.string(), "w": pa.decimal128(6, 2), "gone": pa.bool_()}
 _numbers = count()
 
-# The slowest example opens a file eight times; how long that takes is not what is tested.
+# The slowest example loads four batches; how long that takes is not what is tested.
 many = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
 def batches(cursors: Sequence[Any] = (None, 1, 2, 3, 4, 5), longest: int = 6) -> st.SearchStrategy[list[list[Row]]]:
-    """One to four batches of rows: few keys and few values, so that keys repeat, cursors tie and rows come late."""
+    """One to three batches of rows: few keys and few values, so that keys repeat, cursors tie and rows come late."""
     row = st.fixed_dictionaries(
         {
             "id": st.sampled_from([None, 1, 1, 2, 2, 3]),
@@ -41,7 +41,7 @@ def batches(cursors: Sequence[Any] = (None, 1, 2, 3, 4, 5), longest: int = 6) ->
             "gone": st.sampled_from([None, False, False, True]),
         }
     )
-    return st.lists(st.lists(row, max_size=longest), min_size=1, max_size=4)
+    return st.lists(st.lists(row, max_size=longest), min_size=1, max_size=3)
 
 
 names = st.sampled_from([PLAIN, HOSTILE])
