@@ -120,7 +120,7 @@ def _plan(staged: StagedLoad) -> LoadPlan:
         cursor=staged.cursor,
         target_is_new=plan.target_is_new,
         loaded_at=shape.loaded_at,
-        types=tuple(column.type for column in plan.columns),
+        types=tuple(column.type for column in shape.columns),
         window=extract.in_window(window, column, kind) if window and column and kind else None,
     )
 

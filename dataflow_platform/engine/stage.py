@@ -212,7 +212,8 @@ def _decide(result: StagedLoad, query: transform.Query) -> tuple[AddedColumn, ..
     own = {column.name.lower() for column in load.strategy.added_columns(result.shape)}
     data = None if there is None else [column for column in there if column.name.lower() not in own]
     plan = schema_contract.decide(load.contract, result.columns, data, load.target)
-    result.shape = replace(result.shape, columns=plan.columns)
+    loaded = {column.name for column in plan.columns}
+    result.shape = replace(result.shape, columns=tuple(each for each in result.columns if each.name in loaded))
     load.strategy.check(result.shape)
     added = load.strategy.added_columns(result.shape)
     _refuse_taken(load, added, result.columns, there)
