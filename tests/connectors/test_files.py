@@ -110,11 +110,7 @@ def test_packings_may_be_mixed_and_columns_are_united_by_name(
 def test_csv_settings(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     put(tmp_path, "a.txt", b"1|NA|x # y\n2|-|\n")
     wanted = stream(
-        "*.txt",
-        delimiter="|",
-        header=False,
-        null_values=["NA", "-"],
-        filename_column="file",
+        "*.txt", delimiter="|", header=False, null_values=["NA", "-"], filename_column="file",
         columns={"id": "INTEGER", "value": "DOUBLE", "note": "VARCHAR"},
     )
     scan = source(tmp_path).scan(connection, wanted, State())
@@ -236,12 +232,7 @@ def test_nothing_has_settled_yet(tmp_path: Path, connection: duckdb.DuckDBPyConn
 @pytest.mark.parametrize(
     "name",
     [
-        'it\'s "quoted" ü 日本.csv',
-        "a b;c,d.csv",
-        "st*r.csv",
-        "wh?t.csv",
-        "br[ack]et.csv",
-        "back\\slash.csv",
+        "it's \"quoted\" ü 日本.csv", "a b;c,d.csv", "st*r.csv", "wh?t.csv", "br[ack]et.csv", "back\\slash.csv",
         "$x {y} %s.csv",
     ],
 )
@@ -268,7 +259,9 @@ def test_hive_like_folders_add_no_column_and_hidden_files_are_not_seen(
 
 
 @pytest.mark.parametrize("pattern", ["../*.csv", "/etc/passwd", "in/../../*.csv", "in/link.csv", "linked/*.csv"])
-def test_nothing_outside_the_root_is_read(tmp_path: Path, connection: duckdb.DuckDBPyConnection, pattern: str) -> None:
+def test_nothing_outside_the_root_is_read(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, pattern: str
+) -> None:
     root = tmp_path / "root"
     secret = put(tmp_path, "outside/secret.csv", b"id\n1\n")
     put(root, "in/a.csv", b"id\n1\n")
@@ -304,14 +297,8 @@ def test_links_inside_the_root_are_fine(tmp_path: Path, connection: duckdb.DuckD
     ],
 )
 def test_broken_lines_are_told_with_file_line_and_words(
-    tmp_path: Path,
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    content: bytes,
-    line: int,
-    excerpt: str,
-    words: str,
-    packing: str,
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection,
+    name: str, content: bytes, line: int, excerpt: str, words: str, packing: str,
 ) -> None:
     good = CSV.replace(b"id,name,day", b"a,b,c") if name.endswith("csv") else b'{"a": 5}\n'
     put(tmp_path, f"0 good.{name.rpartition('.')[2]}{packing}", PACKINGS[packing](good), changed=1)

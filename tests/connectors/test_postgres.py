@@ -124,7 +124,9 @@ def shop(postgres_server: PostgresServer) -> Iterator[Postgres]:
     postgres_server.execute(
         'GRANT SELECT ON types, orders, recent, lengths, dirty, wide, parent, child, "Odd ""Name" TO reader', DATABASE
     )
-    yield Postgres(host="127.0.0.1", port=postgres_server.port, database=DATABASE, user="reader", password=PASSWORD)
+    yield Postgres(
+        host="127.0.0.1", port=postgres_server.port, database=DATABASE, user="reader", password=PASSWORD
+    )
     postgres_server.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
     postgres_server.execute("DROP ROLE reader")
 
@@ -171,15 +173,14 @@ def test_python_values(shop: Postgres, connection: duckdb.DuckDBPyConnection) ->
     """The same row as Python sees it, without DuckDB's text in between."""
     row = rows(connection, shop.scan(connection, stream("types"), State()), "n_38, u, tstz, bytes, a2")[0]
     assert row == (
-        Decimal("1234567890123456789012345678.0123456789"),
-        uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-        dt.datetime(2013, 1, 1, 10, 0, 0, 123456, tzinfo=dt.UTC),
-        b"\x00\xff\x10",
-        [[1, 2], [3, None]],
+        Decimal("1234567890123456789012345678.0123456789"), uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        dt.datetime(2013, 1, 1, 10, 0, 0, 123456, tzinfo=dt.UTC), b"\x00\xff\x10", [[1, 2], [3, None]],
     )
 
 
-def test_types_do_not_depend_on_the_way_to_the_rows(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
+def test_types_do_not_depend_on_the_way_to_the_rows(
+    shop: Postgres, connection: duckdb.DuckDBPyConnection
+) -> None:
     """A plain table is scanned in parallel at first and queried afterwards: the types stay."""
     whole = shop.scan(connection, stream("lengths", cursor="id"), State())
     later = shop.scan(connection, stream("lengths", cursor="id"), State(cursor="1", cursor_type="INTEGER"))
@@ -219,7 +220,9 @@ def test_cursor_types(
 
 
 @pytest.mark.parametrize("column", ["at", "local"])
-def test_window_is_half_open_and_in_utc(shop: Postgres, connection: duckdb.DuckDBPyConnection, column: str) -> None:
+def test_window_is_half_open_and_in_utc(
+    shop: Postgres, connection: duckdb.DuckDBPyConnection, column: str
+) -> None:
     eastern = dt.timezone(dt.timedelta(hours=-5))
     start, end = dt.datetime(2019, 12, 31, 20, 0, tzinfo=eastern), dt.datetime(2020, 1, 1, 2, 0, tzinfo=dt.UTC)
     # 01:00 to 02:00 UTC: minutes 60 to 119, orders 61 to 120; the stored cursor does not count.
@@ -294,16 +297,8 @@ def test_the_stream_name_is_the_table(shop: Postgres, connection: duckdb.DuckDBP
 def test_discover_and_test_connection(shop: Postgres) -> None:
     # What `reader` may read; `hidden` and schema `closed` are not among it, of `half` one column is.
     assert shop.discover() == [
-        'public.Odd "Name',
-        "public.child",
-        "public.dirty",
-        "public.half",
-        "public.lengths",
-        "public.orders",
-        "public.parent",
-        "public.recent",
-        "public.types",
-        "public.wide",
+        'public.Odd "Name', "public.child", "public.dirty", "public.half", "public.lengths", "public.orders",
+        "public.parent", "public.recent", "public.types", "public.wide",
     ]
     told = shop.test_connection()
     assert told.startswith("PostgreSQL 18.")
@@ -323,12 +318,8 @@ def test_discover_and_test_connection(shop: Postgres) -> None:
     ],
 )
 def test_each_step_of_connecting_has_its_own_error(
-    shop: Postgres,
-    connection: duckdb.DuckDBPyConnection,
-    values: dict[str, Any],
-    kind: type[DataflowError],
-    code: str,
-    words: str,
+    shop: Postgres, connection: duckdb.DuckDBPyConnection,
+    values: dict[str, Any], kind: type[DataflowError], code: str, words: str,
 ) -> None:
     source = changed(shop, **values)
     for call in (source.test_connection, source.discover, lambda: source.scan(connection, stream("orders"), State())):
@@ -371,10 +362,8 @@ def test_a_server_that_takes_no_more_connections_is_transient(shop: Postgres, po
         (stream("orders", cursor="att"), State(), "column.unknown", "did you mean 'at'"),
         (stream("orders", as_text=("prise",)), State(), "column.unknown", "did you mean 'price'"),
         (
-            stream("orders"),
-            State(window=Window("tim", dt.datetime(2020, 1, 1), dt.datetime(2020, 2, 1))),
-            "column.unknown",
-            "unknown column 'tim'",
+            stream("orders"), State(window=Window("tim", dt.datetime(2020, 1, 1), dt.datetime(2020, 2, 1))),
+            "column.unknown", "unknown column 'tim'",
         ),
         # As text '9' would be after '10', and rows would be lost.
         (stream("orders", cursor="free"), State(), "postgres.cursor", "'free'"),

