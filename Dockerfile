@@ -10,7 +10,7 @@ COPY README.md LICENSE dagster.yaml ./
 COPY dataflow_platform dataflow_platform
 COPY dbt_project dbt_project
 # `dataflow setup` prepares dbt's state: definitions only read it.
-RUN uv sync --frozen --all-extras --no-dev && .venv/bin/dataflow setup
+RUN uv sync --frozen --all-extras --no-dev && .venv/bin/dataflow setup --no-example
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 dataflow && useradd --uid 10001 --gid 10001 --create-home dataflow

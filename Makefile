@@ -55,7 +55,7 @@ check: setup ## Format, lint, types, floors, reference pages
 test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
 
-bench: setup ## Measure rows a second and peak memory
+bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand
 	@exec $(BIN)/python -m benchmarks
 
 docs: setup ## Write the reference pages from the code

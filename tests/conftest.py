@@ -1,12 +1,11 @@
 """Shared by all tests: the fixtures of tests/fixtures and a DAGSTER_HOME of the session's own."""
 
-import importlib.util
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = [
-    name for name in ("tests.fixtures.postgres", "tests.fixtures.rest_api") if importlib.util.find_spec(name)
+    f"tests.fixtures.{name}" for name in ("demo_estate", "demo_home", "postgres", "postgres_shop", "rest_api")
 ]
 
 

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import column_of, family, regexp, repeated_keys, require_text, rule, rule_names, value_for
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule, Severity, load_object
+from dataflow_platform.core.base import Check, Column, Rule, Severity
+from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, unknown_name
 
 Flavour = Literal["pandas", "polars"]

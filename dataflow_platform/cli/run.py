@@ -28,6 +28,7 @@ def run(name: str, partition: str | None, verbose: bool) -> None:
 
 def execute(name: str, partition: str | None, verbose: bool) -> bool:
     """Run ``name`` in this process, print bars, summary and failures; True where all went well."""
+    from dataflow_platform.cli.interrupted import close_interrupted, tags_of_this_process
     from dataflow_platform.cli.progress import bars, quiet_output
     from dataflow_platform.cli.summary import failures, show
 
@@ -37,18 +38,20 @@ def execute(name: str, partition: str | None, verbose: bool) -> bool:
     log = project_root() / ".dataflow" / "logs" / f"{name if name.isidentifier() else 'selection'}.log"
     silence = nullcontext() if verbose else quiet_output(log)
     with dg.DagsterInstance.get() as instance, bars(enabled=not verbose), silence:
+        close_interrupted(instance)
         result = job.execute_in_process(
             instance=instance,
             asset_selection=keys,
             raise_on_error=False,
             run_config=None if verbose else _QUIET,
             partition_key=key,
-            tags=tags,
+            tags={**tags, **tags_of_this_process()},
         )
     show(result)
     if not result.success:
         failures(result)
-        click.echo(f"what the tools printed: {log}" if not verbose else "", err=True)
+        if not verbose:
+            click.echo(f"what the tools printed: {log}", err=True)
     return result.success
 
 
@@ -79,11 +82,11 @@ def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
     return defs.resolve_implicit_job_def_def_for_assets(keys) or defs.resolve_implicit_global_asset_job_def(), keys
 
 
-def _partition(text: str | None) -> tuple[str | None, Mapping[str, str] | None]:
+def _partition(text: str | None) -> tuple[str | None, Mapping[str, str]]:
     """The partition key, or the tags that ask for a range."""
     if text is None:
-        return None, None
+        return None, {}
     first, _, last = text.partition("...")
     if not last:
-        return first, None
+        return first, {}
     return None, {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

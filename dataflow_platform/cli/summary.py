@@ -42,12 +42,8 @@ def failures(result: dg.ExecuteInProcessResult) -> None:
 def _materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for event in result.all_events:
-        if event.is_step_materialization and event.asset_key is not None and event.partition is None:
+        if event.is_step_materialization and event.asset_key is not None:
             found[event.asset_key.to_user_string()] = dict(event.materialization.metadata)
-        elif event.is_step_materialization and event.asset_key is not None:
-            metadata = dict(event.materialization.metadata)
-            if metadata:
-                found.setdefault(event.asset_key.to_user_string(), metadata)
     return found
 
 

@@ -3,7 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from pydantic import Field
 from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
-from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.core.sql import literal, qualified, quote
 
 
 class DuckDB(Destination):
@@ -145,13 +146,48 @@ def _not_a_database(path: Path) -> ConfigError:
     )
 
 
+_STAGE = "__dataflow_stage_"
+_staging: set[str] = set()
+"""Names of the staging tables of this process's open sessions."""
+
+
 class DuckDBSession(Session):
-    """One transaction on a DuckDB file. The engine's connection is the transaction: rows never leave it."""
+    """One transaction on a DuckDB file. The engine's connection is the transaction: rows never leave it.
+
+    Staging tables are committed ahead, under names only their session knows: DuckDB writes a table
+    of its own transaction a second time at COMMIT once any of its rows was deleted. What counts
+    (rows under the target's name, quarantine, state, load record) still commits in one transaction;
+    a staging table that a killed process left behind is dropped by the next session.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
         self._open = True
+        self._suffix = _STAGE + uuid.uuid4().hex[:12]
+        _staging.add(self._suffix)
         connection.execute("BEGIN TRANSACTION")
+        self._drop_staging(lambda name: not name.endswith(tuple(_staging)))
+
+    def stage(self, query: str, target: Table) -> Table:
+        """Write the rows of ``query`` once, under a name of this session's own."""
+        staged = Table(target.schema, target.name + self._suffix)
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(staged.schema)}")
+        self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
+        return staged
+
+    def settle(self) -> None:
+        """Commit the staging table and begin anew."""
+        self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN TRANSACTION")
+
+    def _drop_staging(self, unwanted: Callable[[str], bool]) -> None:
+        tables = self.connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() "
+            f"WHERE database_name = current_database() AND contains(table_name, '{_STAGE}')"
+        ).fetchall()
+        for schema, name in tables:
+            if unwanted(name):
+                self.connection.execute(f"DROP TABLE {qualified(schema, name)}")
 
     def expose(self, table: Table) -> None:
         """Nothing to do: the engine is the destination."""
@@ -160,19 +196,19 @@ class DuckDBSession(Session):
         """The columns of ``table`` in order, or None where there is no such table."""
         rows = self.connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index",
-            [table.schema, table.name],
+            f"WHERE database_name = current_database() AND schema_name = {literal(table.schema)} "
+            f"AND table_name = {literal(table.name)} ORDER BY column_index"
         ).fetchall()
         return tuple(Column(name, kind) for name, kind in rows) or None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL)."""
-        answer = self.connection.execute(sql, list(parameters)).fetchall()
+        answer = self.connection.execute(sql, list(parameters) or None).fetchall()
         return int(answer[0][0]) if answer and isinstance(answer[0][0], int) else 0
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one SELECT and fetch all of its (few) rows."""
-        return self.connection.execute(sql, list(parameters)).fetchall()
+        return self.connection.execute(sql, list(parameters) or None).fetchall()
 
     def append(self, table: Table, query: str) -> int:
         """Insert the rows of ``query``."""
@@ -199,4 +235,6 @@ class DuckDBSession(Session):
             # A statement that failed may have ended the transaction already; closing undoes it as well.
             with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
+                self._drop_staging(lambda name: name.endswith(self._suffix))
+        _staging.discard(self._suffix)
         self.connection.close()

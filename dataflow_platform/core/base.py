@@ -1,10 +1,8 @@
 """The words every floor speaks: Stream, State, Scan, Source, Destination, Session and the plug-ins' bases.
 
-A connector IS a Dagster ``ConfigurableResource``: usable in a pipeline, in a hand-written asset and
-in a notebook, without a running Dagster instance.
+A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a notebook, without a Dagster instance.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow_platform.core.errors import ConfigError, did_you_mean
+from dataflow_platform.core.dotted_path import load_object
+from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
 from dataflow_platform.core.load_plan import Column as Column
 from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
@@ -49,7 +48,10 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Window:
-    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them."""
+    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them.
+
+    The edges carry the partition's time zone; a column without a zone holds wall time of that zone.
+    """
 
     column: str
     start: datetime
@@ -175,6 +177,10 @@ class Source(Connector):
         """A short token that changes when there is something new; None where the source can't tell."""
         return None
 
+    def explain(self, error: "duckdb.Error") -> DataflowError | None:
+        """What an error of the engine meant while this source's relation was read; None where it is not ours."""
+        return None
+
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Asset key parts of what is read, below the connection's name (schema and table, path...)."""
         return (stream.name,)
@@ -183,9 +189,8 @@ class Source(Connector):
 class Session(ABC):
     """One open transaction on a destination. Nothing is visible outside before ``commit``.
 
-    Two places meet here: the engine (``connection``, always DuckDB), where rows are read, transformed
-    and judged, and the destination, which ``execute`` and ``query`` speak to. Where the destination is
-    DuckDB they are one, and rows never travel. All SQL is in DuckDB's dialect.
+    Two places meet here: the engine (``connection``, always DuckDB), where rows are read and judged, and the
+    destination, which ``execute`` and ``query`` speak to. On DuckDB they are one. All SQL is in its dialect.
     """
 
     connection: "duckdb.DuckDBPyConnection"
@@ -198,9 +203,13 @@ class Session(ABC):
         self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
         return staged
 
+    def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
+        """Called when rows were written to or removed from the staging table: a session may keep them now,
+        where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""
+
     def in_engine(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in the engine and fetch its (few) rows; DML answers with the rows it touched."""
-        return self.connection.execute(sql, list(parameters)).fetchall()
+        return self.connection.execute(sql, list(parameters) or None).fetchall()
 
     @abstractmethod
     def expose(self, table: Table) -> None:
@@ -364,25 +373,3 @@ class LoadStrategy(Spec, ABC):
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""
         return False
-
-
-def load_object(dotted: str) -> Any:
-    """The object behind ``module:attribute``; a ConfigError says which half is wrong."""
-    module_name, _, attribute = dotted.partition(":")
-    if not attribute:
-        raise ConfigError("path.form", f"'{dotted}' is no dotted path", fix="write it as package.module:name")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            "path.module", f"cannot import '{module_name}': {error}", fix="check the module's name and PYTHONPATH"
-        ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        names = [name for name in vars(module) if not name.startswith("_")]
-        raise ConfigError(
-            "path.attribute",
-            f"module '{module_name}' has no '{attribute}'",
-            fix=did_you_mean(attribute, names, "check the name after the colon"),
-        ) from None

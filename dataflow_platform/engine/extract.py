@@ -65,7 +65,10 @@ def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str
 
 def in_window(window: Window, column: str, kind: str) -> str:
     """SQL that is TRUE where ``column``, of DuckDB type ``kind``, lies in the window."""
-    start, end = (f"CAST({literal(edge)} AS {kind})" for edge in (window.start, window.end))
+    edges = (window.start, window.end)
+    if kind != "TIMESTAMP WITH TIME ZONE":
+        edges = (edges[0].replace(tzinfo=None), edges[1].replace(tzinfo=None))
+    start, end = (f"CAST({literal(edge)} AS {kind})" for edge in edges)
     return f"{quote(column)} >= {start} AND {quote(column)} < {end}"
 
 

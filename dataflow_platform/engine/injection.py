@@ -8,6 +8,7 @@ POINTS = (
     "staged",
     "validated",
     "handed_over",
+    "stage_cleared",
     "schema_applied",
     "rows_written",
     "quarantine_written",

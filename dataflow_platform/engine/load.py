@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from dataflow_platform.core.base import LoadPlan
-from dataflow_platform.core.errors import DataError
+from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
@@ -33,6 +33,7 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
         staged.session.commit()
         injection.reach("committed")
+        staged.record = record
     finally:
         staged.close()
     report(
@@ -56,9 +57,12 @@ def blocked(staged: StagedLoad) -> DataError | None:
 
 def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
-    quarantined = quarantine.move_bad_rows(staged)
+    filtered = _clear_stage(staged)
+    _refuse_if_moved_on(staged)
+    quarantined = quarantine.save_rejected(staged)
     injection.reach("quarantine_written")
     counts = _write_rows(staged)
+    counts["filtered"] += filtered
     injection.reach("rows_written")
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
@@ -69,6 +73,31 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     return record
 
 
+def _clear_stage(staged: StagedLoad) -> int:
+    """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
+    quarantine.set_aside(staged)
+    counts = dict.fromkeys(COUNTED, 0)
+    for statement in staged.load.strategy.statements(_plan(staged)):
+        if statement.on == "stage":
+            counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
+    staged.session.settle()
+    injection.reach("stage_cleared")
+    return counts["filtered"]
+
+
+def _refuse_if_moved_on(staged: StagedLoad) -> None:
+    """Fail where another run committed the same stream since this one read its state: they never interleave."""
+    load = staged.load
+    now = state.load_state(staged.session, load.target.schema, load.pipeline, load.stream.name)
+    if now != staged.before:
+        raise TransientError(
+            "load.overtaken",
+            f"another run loaded stream '{load.stream.name}' of '{load.pipeline}' meanwhile; nothing was published",
+            where=f"{load.target.schema}.{load.target.name}",
+            fix="run it again; give both runs one Dagster pool to queue them",
+        )
+
+
 def _write_rows(staged: StagedLoad) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
     assert staged.staged is not None
@@ -76,27 +105,21 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in validate.mask_columns(staged.rules):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
-    # The staging table of a first or full load becomes the target: its rows are written once.
-    swaps = plan.target_is_new or load.strategy.replaces_target()
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
     counts = dict.fromkeys(COUNTED, 0)
-    plan_of_load = _plan(staged)
-    for statement in load.strategy.statements(plan_of_load):
-        if statement.on == "stage":
-            counts[statement.counts_as] += session.in_engine(statement.sql)[0][0]
-    if not swaps:
-        brought = replace(plan_of_load, incoming=session.bring(staged.staged))
-        for statement in load.strategy.statements(brought):
-            if statement.on == "target":
-                answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
-                counts[statement.counts_as] += answer
-    if swaps:
+    # The staging table of a first or full load becomes the target: its rows are written once.
+    if plan.target_is_new or load.strategy.replaces_target():
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
     else:
+        brought = replace(_plan(staged), incoming=session.bring(staged.staged))
+        for statement in load.strategy.statements(brought):
+            if statement.on == "target":
+                answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
+                counts[statement.counts_as] += answer
         session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]

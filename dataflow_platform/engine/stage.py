@@ -83,6 +83,8 @@ class StagedLoad:
     cursor: str | None = None
     before: State = field(default_factory=State)
     after: State | None = None
+    record: state.LoadRecord | None = None
+    """What was committed; set by ``engine.load.publish``."""
     rows_read: int = 0
     rows_staged: int = 0
     rows_quarantined: int = 0
@@ -149,19 +151,19 @@ def _fill(result: StagedLoad) -> None:
     wanted = load.strategy.reads_from(stored, load.window)
     extraction = extract.extract(session, load.source, load.stream, wanted)
     try:
-        with _told_apart(extraction, f"{load.target.schema}.{load.target.name}"):
+        with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.scan.close()
 
 
 @contextmanager
-def _told_apart(extraction: extract.Extraction, where: str) -> Iterator[None]:
+def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        known = query_errors.explained(error, where)
+        known = source.explain(error) or query_errors.explained(error, where)
         if known is None:
             raise
         raise known from error
@@ -319,6 +321,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
+    session.settle()
     if cursor and query.cursor:
         _settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:

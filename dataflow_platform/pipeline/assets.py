@@ -4,8 +4,9 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -18,6 +19,7 @@ from dataflow_platform.engine.stage import KEY_RULE, StagedLoad, StreamLoad, sta
 from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
+_LONGEST = timedelta(days=31)  # of any partition
 _RESUMED, _ROOT = "dagster/is_resume_retry", "dagster/root_run_id"
 
 
@@ -113,9 +115,13 @@ class StreamAsset:
             yield from self._results(staged)
             if refusal is not None:
                 raise as_failure(refusal) from refusal
-            yield dg.MaterializeResult(value=staged, metadata=metadata.of_staged(staged, self.origin))
+            shown = metadata.of_staged(staged, self.origin)
+            yield dg.MaterializeResult(value=staged, metadata=shown)
+            if staged.record is not None:
+                # Dagster's pages show the latest event: each of a partition says what the load's own says.
+                shown |= metadata.of_record(staged, staged.record)
             for partition in touched:
-                context.log_event(dg.AssetMaterialization(self.key, partition=partition))
+                context.log_event(dg.AssetMaterialization(self.key, partition=partition, metadata=shown))
         finally:
             staged.close()
 
@@ -168,10 +174,21 @@ def _touched(asset: StreamAsset, staged: StagedLoad, partitions: dg.PartitionsDe
     span = staged.span_of(asset.spec.partition.by)
     if span is None or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
         return []
-    first, last = span
-    if not isinstance(first, datetime) or not isinstance(last, datetime):
+    zone = ZoneInfo(asset.spec.partition.timezone)
+    first, last = (_moment(edge, zone) for edge in span)
+    if first is None or last is None:
         return []
-    return list(partitions.get_partition_keys_in_time_window(dg.TimeWindow(first, last + timedelta(microseconds=1))))
+    # Dagster lists partitions that start inside a window; the first one we touched started before.
+    window = dg.TimeWindow(first - _LONGEST, last + timedelta(microseconds=1))
+    near = partitions.get_partition_keys_in_time_window(window)
+    return [key for key in near if partitions.time_window_for_partition_key(key).end > first]
+
+
+def _moment(value: object, zone: ZoneInfo) -> datetime | None:
+    """A date or time of the partition's column as a moment; without a zone it is wall time of ``zone``."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=zone)
+    return datetime.combine(value, time(), tzinfo=zone) if isinstance(value, date) else None
 
 
 def _freshness(spec: Freshness) -> dg.FreshnessPolicy:

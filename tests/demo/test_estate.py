@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from tests.fixtures.demo_estate import DemoEstate
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,15 @@ def command(estate: DemoEstate, *words: str, **more: str) -> "subprocess.Complet
 def ask(estate: DemoEstate, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(estate.warehouse)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def runs(estate: DemoEstate, status: str) -> int:
+    """How many runs of the estate's Dagster instance have a status."""
+    code = (
+        "import sys, dagster as dg\nwith dg.DagsterInstance.get() as i: "
+        "print(i.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus(sys.argv[1])])))"
+    )
+    return int(command(estate, "python", "-c", code, status).stdout)
 
 
 FLIGHTS = "SELECT count(*), sum(hash(f)::HUGEINT) FROM raw.flights AS f"
@@ -78,10 +88,13 @@ def test_sigkill_in_the_middle_of_a_load_then_a_rerun(demo_estate: DemoEstate) -
     assert command(demo_estate, "dataflow", "state", "reset", "nyc_operations", "flights").returncode == 0
     killed = command(demo_estate, "dataflow", "run", "raw/flights", DATAFLOW_KILL_AT="rows_written")
     assert killed.returncode == -signal.SIGKILL
+    assert runs(demo_estate, "STARTED") == 1
     assert ask(demo_estate, FLIGHTS) == before
     done = command(demo_estate, "dataflow", "run", "raw/flights")
     assert done.returncode == 0, done.stderr
     assert ask(demo_estate, FLIGHTS) == before
+    # The next run closed the record of the dead one.
+    assert (runs(demo_estate, "STARTED"), runs(demo_estate, "FAILURE")) == (0, 1)
     after = ask(demo_estate, "SELECT cursor_value, boundary FROM raw._dataflow_state WHERE stream = 'flights'")
     assert after == state
 

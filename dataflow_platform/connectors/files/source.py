@@ -46,9 +46,8 @@ class Files(Source):
         return sorted({str(name.parent / f"*{name.name[_kind_at(name.name) :]}") for name in names})
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
-        """The folder's name and the pattern, in letters, digits and underscores."""
-        parts = (self._root().name, _options(stream).path)
-        return tuple(re.sub(r"[^A-Za-z0-9_]+", "_", part).strip("_") or "files" for part in parts)
+        """The pattern, in letters, digits and underscores; the connection's name says which folder."""
+        return (re.sub(r"[^A-Za-z0-9_]+", "_", _options(stream).path).strip("_") or "files",)
 
     def probe(self, stream: Stream) -> str | None:
         """A digest of the matching files; None while there is none."""

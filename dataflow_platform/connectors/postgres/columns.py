@@ -212,10 +212,10 @@ def condition(columns: list[SourceColumn], stream: Stream, state: State, where: 
 
 
 def _bound(kind: str | None, moment: datetime) -> str | None:
-    """One edge of a window as the server's literal; without a zone UTC is meant, as in the engine."""
+    """One edge of a window as the server's literal; columns without a zone hold the edge's wall time."""
     aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if kind == "timestamptz":
         return f"TIMESTAMPTZ '{aware.isoformat(sep=' ')}'"
     if kind == "timestamp":
-        return f"TIMESTAMP '{aware.replace(tzinfo=None).isoformat(sep=' ')}'"
-    return f"DATE '{aware.date().isoformat()}'" if kind == "date" else None
+        return f"TIMESTAMP '{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
+    return f"DATE '{moment.date().isoformat()}'" if kind == "date" else None

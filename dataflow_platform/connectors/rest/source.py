@@ -106,6 +106,7 @@ class Rest(Source):
         family="saas",
         evidence="own_stub",
         evidence_note="loopback servers of our own: every kind of paging, auth, throttling and failure",
+        extra="rest",
     )
     secret_fields: ClassVar[frozenset[str]] = frozenset({"auth.token", "auth.key", "auth.password"})
     StreamOptions: ClassVar[type[Spec]] = RestStream
