@@ -19,6 +19,7 @@ _AT, _UNTIL, _NEXT, _CAME, _HASH, _RANK, _STORED, _WON, _KEPT, _OP = (
     quote(f"_dataflow_{name}")
     for name in ("at", "until", "next", "came", "hash", "rank", "stored", "won", "kept", "op")
 )
+_TICK = "INTERVAL '1' MICROSECOND"
 _CLOCKS = {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 
 
@@ -122,7 +123,7 @@ class Scd2(LoadStrategy):
     def _close_absent(self, plan: LoadPlan) -> Statement:
         """End the open versions of keys that did not come, never before they began."""
         return Statement(
-            f"UPDATE {plan.into} AS old SET {_T} = greatest({_now(plan)}, old.{_F} + INTERVAL '1' MICROSECOND), "
+            f"UPDATE {plan.into} AS old SET {_T} = greatest({_now(plan)}, old.{_F} + {_TICK}), "
             f"{_C} = FALSE WHERE old.{_C} AND NOT EXISTS "
             f"(SELECT 1 FROM {plan.source} AS new WHERE {plan.same_key()})",
             counts_as="deleted",
@@ -161,21 +162,23 @@ class Scd2(LoadStrategy):
 
     def _arrived(self, plan: LoadPlan) -> str:
         """The CTE ``arrived``: incoming rows with the time at which they count."""
+        # What comes back does so after the closing, never at it: the gap is what a second run knows it by.
         keys = listed(plan.primary_key)
         row = f"SELECT {keys}, {_F} AS {_CAME}, {_H} AS {_HASH}"
         if plan.cursor and self.deletes == "ignore":
             return f"arrived AS ({row}, {_F} AS {_AT}, 3 AS {_RANK} FROM {plan.source})"
         if not plan.cursor:
             # Nothing is late where the clock is ours: after a clock was set back the line still goes on.
-            later = f"greatest(new.{_F}, past.last_from + INTERVAL '1' MICROSECOND, past.last_until)"
+            later = f"greatest(new.{_F}, past.last_from + {_TICK}, past.last_until + {_TICK})"
             opened = "NULL"
         else:
             later = (
                 f"greatest(new.{_F}, CASE WHEN past.last_until IS NULL THEN NULL WHEN past.reopened IS NOT NULL THEN "
-                f"past.reopened ELSE coalesce(min(CASE WHEN new.{_F} >= past.last_until THEN new.{_F} END) OVER "
-                f"(PARTITION BY {listed(plan.primary_key, 'new')}), greatest({_now(plan)}, past.last_until)) END)"
+                f"past.reopened ELSE coalesce(min(CASE WHEN new.{_F} > past.last_until THEN new.{_F} END) OVER "
+                f"(PARTITION BY {listed(plan.primary_key, 'new')}), "
+                f"greatest({_now(plan)}, past.last_until + {_TICK})) END)"
             )
-            opened = f"min(CASE WHEN {_AT} >= ended THEN {_AT} END)"
+            opened = f"min(CASE WHEN {_AT} > ended THEN {_AT} END)"
         return (
             f"closed AS (SELECT *, max(CASE WHEN {_NEXT} IS DISTINCT FROM {_UNTIL} THEN {_UNTIL} END) OVER "
             f"(PARTITION BY {keys}) AS ended FROM stored), "

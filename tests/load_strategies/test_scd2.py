@@ -49,8 +49,8 @@ def not_before_it_came_back(history: list[Version], came: dict[Any, Any], now: A
     if not closings(history):
         return came
     gone = max(closings(history))
-    since = [begin for begin, _, _ in history if begin >= gone] or [moment for moment in came if moment >= gone]
-    start = min(since) if since else max(now, gone)
+    since = [begin for begin, _, _ in history if begin > gone] or [moment for moment in came if moment > gone]
+    start = min(since) if since else max(now, gone + MICROSECOND)
     return {max(moment, start): came[moment] for moment in sorted(came)}
 
 
@@ -145,6 +145,19 @@ def test_history_by_the_clock(
     again = loader.load(sequence[-1])
     assert (again.rows_loaded, again.rows_updated, again.rows_deleted) == (0, 0, 0)
     loader.drop()
+
+
+def test_a_key_that_comes_back_as_it_was_keeps_its_gap(warehouse: DuckDB) -> None:
+    loader = Loader(warehouse, "scd2", Scd2(deletes="close"), clock=True)
+    (ahead,) = hours(100)
+    loader.load([row(ahead, "a")])
+    loader.load([])
+    # The version began after the clock's time, so it ends a moment after it began; the row comes back after that.
+    loader.load([row(hours(0)[0], "a")])
+    closed = ahead + MICROSECOND
+    expected = as_set([("a", ahead, closed), ("a", closed + MICROSECOND, None)])
+    assert loader.found("_valid_from", "_valid_to", of=("v",)) == expected
+    assert loader.load([row(hours(0)[0], "a")]).rows_loaded == 0
 
 
 def row(at: Any, v: str | None, key: int = 1) -> Row:
