@@ -28,7 +28,7 @@ class DuckDB(Destination):
         evidence_note="the engine itself runs in every test",
         dialect="duckdb",
         identifier_limit=1024,
-        load_strategies=frozenset({"append", "replace", "merge"}),
+        load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="full",
         single_writer=True,

@@ -15,6 +15,12 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
+from dataflow_platform.core.load_plan import Column as Column
+from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
+from dataflow_platform.core.load_plan import RowShape as RowShape
+from dataflow_platform.core.load_plan import Statement as Statement
+from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -163,52 +169,6 @@ class Source(Connector):
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Asset key parts of what is read, below the connection's name (schema and table, path...)."""
         return (stream.name,)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a destination."""
-
-    schema: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column with its type in DuckDB's words."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """All a load strategy needs to say when; the destination's session says how.
-
-    ``staged`` is the engine's table with exactly the rows to load, ``incoming`` the same rows where
-    the destination's SQL can see them (one table where the destination is the engine). The target
-    has at least ``columns`` by the time the statements run; ``target_is_new``: it was just created.
-    """
-
-    target: Table
-    staged: Table
-    incoming: Table
-    columns: tuple[str, ...]
-    primary_key: tuple[str, ...]
-    cursor: str | None
-    target_is_new: bool
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One SQL statement of a load (DuckDB dialect) and what the rows it touches are counted as.
-
-    ``on`` says where it runs: on the engine's staging table, before the rows travel, or on the target.
-    """
-
-    sql: str
-    on: Literal["stage", "target"] = "target"
-    counts_as: Literal["inserted", "updated", "deleted", "superseded", "none"] = "none"
 
 
 class Session(ABC):
@@ -381,10 +341,26 @@ class LoadStrategy(Spec, ABC):
     """How staged rows become part of the target."""
 
     needs_primary_key: ClassVar[bool] = False
+    needs_cursor_values: ClassVar[bool] = False
+    """Rows that miss the cursor go to quarantine, where the stream has one."""
 
     @abstractmethod
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
-        """The set-based statements of this load, in order. None may read or write outside ``plan``."""
+        """The set-based statements of this load, in order. None may read or write outside ``plan``.
+
+        A first load runs those on the stage only: what they leave becomes the target.
+        """
+
+    def check(self, rows: RowShape) -> None:
+        """Raise a ConfigError where the options do not fit the rows; called before anything is read."""
+
+    def added_columns(self, rows: RowShape) -> tuple[AddedColumn, ...]:
+        """The columns this strategy adds to the target; the engine creates them and fills the stage's."""
+        return ()
+
+    def reads_from(self, stored: State, window: Window | None) -> State:
+        """Where reading starts: after what was read before, or the range of a partition run."""
+        return State(stored.cursor, stored.cursor_type, stored.boundary, stored.position, window)
 
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from dataflow_platform.core.base import Scan, Session, Source, State, Stream
+from dataflow_platform.core.base import Scan, Session, Source, State, Stream, Window
 from dataflow_platform.core.errors import unknown_name
 from dataflow_platform.core.sql import literal, quote
 
@@ -57,15 +57,19 @@ def _type_of(column: str, types: dict[str, str], path: str) -> str:
 def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str]:
     if state.window:
         kind = _type_of(state.window.column, types, "partition.by")
-        edges = (state.window.start, state.window.end)
-        if kind != "TIMESTAMP WITH TIME ZONE":
-            edges = (edges[0].replace(tzinfo=None), edges[1].replace(tzinfo=None))
-        start, end = (f"CAST({literal(edge)} AS {kind})" for edge in edges)
-        column = quote(state.window.column)
-        return [f"{column} >= {start}", f"{column} < {end}"]
+        return [in_window(state.window, state.window.column, kind)]
     if stream.cursor and state.cursor is not None:
         return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {types[stream.cursor]})"]
     return []
+
+
+def in_window(window: Window, column: str, kind: str) -> str:
+    """SQL that is TRUE where ``column``, of DuckDB type ``kind``, lies in the window."""
+    edges = (window.start, window.end)
+    if kind != "TIMESTAMP WITH TIME ZONE":
+        edges = (edges[0].replace(tzinfo=None), edges[1].replace(tzinfo=None))
+    start, end = (f"CAST({literal(edge)} AS {kind})" for edge in edges)
+    return f"{quote(column)} >= {start} AND {quote(column)} < {end}"
 
 
 def greatest_cursor(session: Session, query: str, cursor: str) -> tuple[int, str | None]:

@@ -8,8 +8,11 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, injection, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
 from dataflow_platform.engine.stage import StagedLoad
+
+COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
+"""What ``Statement.counts_as`` may say."""
 
 
 def publish(staged: StagedLoad) -> state.LoadRecord:
@@ -54,11 +57,12 @@ def blocked(staged: StagedLoad) -> DataError | None:
 
 def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
-    superseded = _clear_stage(staged)
+    filtered = _clear_stage(staged)
     _refuse_if_moved_on(staged)
     quarantined = quarantine.save_rejected(staged)
     injection.reach("quarantine_written")
-    counts = _write_rows(staged) | {"superseded": superseded}
+    counts = _write_rows(staged)
+    counts["filtered"] += filtered
     injection.reach("rows_written")
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
@@ -70,15 +74,15 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 
 def _clear_stage(staged: StagedLoad) -> int:
-    """Leave in the stage exactly what will be loaded; how many rows lost to a newer one of their key."""
+    """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
     quarantine.set_aside(staged)
-    superseded = 0
+    counts = dict.fromkeys(COUNTED, 0)
     for statement in staged.load.strategy.statements(_plan(staged)):
         if statement.on == "stage":
-            superseded += staged.session.in_engine(statement.sql)[0][0]
+            counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
     staged.session.settle()
     injection.reach("stage_cleared")
-    return superseded
+    return counts["filtered"]
 
 
 def _refuse_if_moved_on(staged: StagedLoad) -> None:
@@ -94,20 +98,6 @@ def _refuse_if_moved_on(staged: StagedLoad) -> None:
         )
 
 
-def _plan(staged: StagedLoad) -> LoadPlan:
-    assert staged.staged is not None
-    assert staged.plan is not None
-    return LoadPlan(
-        target=staged.load.target,
-        staged=staged.staged,
-        incoming=staged.staged,
-        columns=tuple(column.name for column in staged.plan.columns),
-        primary_key=staged.primary_key,
-        cursor=staged.cursor,
-        target_is_new=staged.plan.target_is_new,
-    )
-
-
 def _write_rows(staged: StagedLoad) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
     assert staged.staged is not None
@@ -117,7 +107,7 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
-    counts = {"inserted": 0, "updated": 0, "deleted": 0, "none": 0}
+    counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
     if plan.target_is_new or load.strategy.replaces_target():
         if not plan.target_is_new:
@@ -128,26 +118,49 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
         brought = replace(_plan(staged), incoming=session.bring(staged.staged))
         for statement in load.strategy.statements(brought):
             if statement.on == "target":
-                counts[statement.counts_as] += session.execute(statement.sql)
+                answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
+                counts[statement.counts_as] += answer
         session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
     return counts
 
 
+def _plan(staged: StagedLoad) -> LoadPlan:
+    load, plan = staged.load, staged.plan
+    assert staged.staged is not None
+    assert plan is not None
+    shape = staged.shape
+    assert shape is not None
+    window, column = load.window, shape.window_column
+    kind = shape.type_of(column)
+    return LoadPlan(
+        target=load.target,
+        staged=staged.staged,
+        incoming=staged.staged,
+        columns=tuple(column.name for column in plan.columns),
+        primary_key=staged.primary_key,
+        cursor=staged.cursor,
+        target_is_new=plan.target_is_new,
+        loaded_at=shape.loaded_at,
+        types=tuple(column.type for column in shape.columns),
+        window=extract.in_window(window, column, kind) if window and column and kind else None,
+    )
+
+
 def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> state.LoadRecord:
     load = staged.load
-    loaded = counts["inserted"]
-    # What the steps, the cursor or the fingerprints left out before staging, and what lost to a newer row.
-    filtered = staged.rows_read - staged.rows_staged + counts["superseded"]
+    loaded = counts["inserted"] + counts["updated"]
+    # What the steps, the cursor or the fingerprints left out before staging, and what the strategy left out.
+    filtered = staged.rows_read - staged.rows_staged + counts["filtered"]
     # Invariant 2, nothing lost: every row read is loaded, quarantined or filtered; counted where it happened.
-    if filtered < 0 or loaded + quarantined + counts["superseded"] != staged.rows_staged:
+    if filtered < 0 or loaded + quarantined + counts["filtered"] != staged.rows_staged:
         raise DataError(
             "load.reconciliation",
             f"read {staged.rows_read}, staged {staged.rows_staged}, but loaded {loaded} + quarantined {quarantined} + "
-            f"superseded {counts['superseded']}",
+            f"left out by '{load.strategy_name}' {counts['filtered']}",
             where=f"{load.target.schema}.{load.target.name}",
-            fix="nothing was published; please report this with the pipeline's YAML",
+            fix="nothing was published; look for keys the target holds twice, else report it with the pipeline's YAML",
         )
     after = staged.after or staged.before
     return state.LoadRecord(
@@ -164,8 +177,8 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         rows_loaded=loaded,
         rows_quarantined=quarantined,
         rows_filtered=filtered,
-        rows_inserted=loaded - counts["updated"],
-        rows_updated=counts["updated"],
+        rows_inserted=counts["inserted"] - counts["replaced"],
+        rows_updated=counts["updated"] + counts["replaced"] + counts["ended"],
         rows_deleted=counts["deleted"],
         cursor_before=staged.before.cursor,
         cursor_after=after.cursor,

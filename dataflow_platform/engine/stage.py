@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core.base import (
+    AddedColumn,
     Check,
     Column,
     Destination,
     LoadStrategy,
+    RowShape,
     Rule,
     Session,
     Source,
@@ -31,6 +33,7 @@ from dataflow_platform.engine import extract, injection, query_errors, state, tr
 from dataflow_platform.engine.progress import following
 
 KEY_RULE = "primary_key_present"
+CURSOR_RULE = "cursor_present"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class StagedLoad:
     already: state.LoadRecord | None = None
     staged: Table | None = None
     plan: schema_contract.SchemaPlan | None = None
+    shape: RowShape | None = None
     rules: Sequence[Rule] = ()
     verdicts: Sequence[validate.Verdict] = ()
     samples: Mapping[str, list[str]] = field(default_factory=dict)
@@ -146,10 +150,7 @@ def _fill(result: StagedLoad) -> None:
     load, session = result.load, result.session
     stored = state.load_state(session, load.target.schema, load.pipeline, load.stream.name)
     result.before = stored
-    # A load that replaces the table reads the stream in full, whatever was read before.
-    wanted = State() if load.strategy.replaces_target() else State(
-        stored.cursor, stored.cursor_type, stored.boundary, stored.position, load.window
-    )  # fmt: skip
+    wanted = load.strategy.reads_from(stored, load.window)
     extraction = extract.extract(session, load.source, load.stream, wanted)
     try:
         with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
@@ -177,16 +178,14 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.lineage, result.plain = query.lineage, query.plain
     result.primary_key = _mapped(load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
-    result.rules = [*_key_rules(load, result.primary_key), *validate.compile_rules(load.checks, result.columns)]
+    result.rules = [*_key_rules(result), *validate.compile_rules(load.checks, result.columns)]
     _require_tables(load, session)
     # Decided before anything is read: a stream that may not be loaded costs nothing.
-    result.plan = schema_contract.decide(
-        load.contract, session.stored(result.columns), session.columns(load.target), load.target
-    )
+    added = _decide(result, query)
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
-    judged = validate.with_masks(query.sql, result.rules)
+    judged = validate.with_masks(_with_added(query.sql, added), result.rules)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
@@ -203,6 +202,61 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
         0
     ][0]
     injection.reach("validated")
+
+
+def _decide(result: StagedLoad, query: transform.Query) -> tuple[AddedColumn, ...]:
+    """Plan the target's schema; the columns the load strategy adds to it, which no contract can forbid."""
+    load = result.load
+    there = result.session.columns(load.target)
+    window = load.window.column if load.window else ""
+    result.shape = RowShape(
+        tuple(result.columns), result.primary_key, result.cursor,
+        load.window is not None, query.plain.get(window), result.started_at,
+    )  # fmt: skip
+    own = {column.name.lower() for column in load.strategy.added_columns(result.shape)}
+    data = None if there is None else [column for column in there if column.name.lower() not in own]
+    plan = schema_contract.decide(load.contract, result.session.stored(result.columns), data, load.target)
+    loaded = {column.name for column in plan.columns}
+    result.shape = replace(result.shape, columns=tuple(each for each in result.columns if each.name in loaded))
+    load.strategy.check(result.shape)
+    added = load.strategy.added_columns(result.shape)
+    _refuse_taken(load, added, result.columns, there)
+    if there is not None and added:
+        kept = [column for column in there if column.name.lower() in own]
+        plain = [Column(column.name, column.type) for column in added]
+        extended = schema_contract.decide(schema_contract.Contract(), result.session.stored(plain), kept, load.target)
+        plan = replace(plan, changes=plan.changes + extended.changes)
+    result.plan = plan
+    return added
+
+
+def _refuse_taken(
+    load: StreamLoad, added: Sequence[AddedColumn], columns: Sequence[Column], there: Sequence[Column] | None
+) -> None:
+    taken = {column.name.lower() for column in columns}
+    known = None if there is None else {column.name.lower() for column in there}
+    for column in added:
+        if column.name.lower() in taken:
+            raise ConfigError(
+                "load_strategy.column_taken",
+                f"load '{load.strategy_name}' adds a column '{column.name}', and the stream has one",
+                where="load",
+                fix=f"rename it in the pipeline (transform: - rename: {{{column.name}: another_name}})",
+            )
+        if column.required and known is not None and column.name.lower() not in known:
+            raise ConfigError(
+                "load_strategy.table",
+                f"the table has no column '{column.name}': it was not loaded by '{load.strategy_name}'",
+                where=f"{load.target.schema}.{load.target.name}",
+                fix="load into another table, or drop this one and load it again from the beginning",
+            )
+
+
+def _with_added(query: str, added: Sequence[AddedColumn]) -> str:
+    if not added:
+        return query
+    values = ", ".join(f"CAST({column.value} AS {column.type}) AS {quote(column.name)}" for column in added)
+    return f"SELECT *, {values} FROM ({query}) AS incoming"
 
 
 def _require_tables(load: StreamLoad, session: Session) -> None:
@@ -233,11 +287,16 @@ def _mapped(primary_key: Sequence[str], query: transform.Query) -> tuple[str, ..
     return tuple(query.plain.get(name, name) for name in primary_key)
 
 
-def _key_rules(load: StreamLoad, primary_key: Sequence[str]) -> list[Rule]:
-    if not load.strategy.needs_primary_key:
-        return []
-    missing = " OR ".join(f"{quote(name)} IS NULL" for name in primary_key)
-    return [Rule(KEY_RULE, f"the primary key ({', '.join(primary_key)}) has a missing part", "warn", violation=missing)]
+def _key_rules(result: StagedLoad) -> list[Rule]:
+    strategy, rules = result.load.strategy, []
+    if strategy.needs_primary_key:
+        missing = " OR ".join(f"{quote(name)} IS NULL" for name in result.primary_key)
+        message = f"the primary key ({', '.join(result.primary_key)}) has a missing part"
+        rules.append(Rule(KEY_RULE, message, "warn", violation=missing))
+    if strategy.needs_cursor_values and result.cursor:
+        message = f"the cursor {result.cursor} is missing: the row has no place in the history"
+        rules.append(Rule(CURSOR_RULE, message, "warn", violation=f"{quote(result.cursor)} IS NULL"))
+    return rules
 
 
 def _land(session: Session, extraction: extract.Extraction) -> None:

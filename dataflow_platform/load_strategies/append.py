@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from dataflow_platform.core.base import LoadPlan, LoadStrategy, Statement
-from dataflow_platform.core.sql import qualified, quote
 
 
 class Append(LoadStrategy):
@@ -11,9 +10,4 @@ class Append(LoadStrategy):
 
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
         """One INSERT of every staged row."""
-        columns = ", ".join(quote(name) for name in plan.columns)
-        yield Statement(
-            f"INSERT INTO {qualified(plan.target.schema, plan.target.name)} ({columns}) "
-            f"SELECT {columns} FROM {qualified(plan.incoming.schema, plan.incoming.name)}",
-            counts_as="inserted",
-        )
+        yield plan.insert()

@@ -3,41 +3,55 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dataflow_platform.core.base import LoadPlan, LoadStrategy, Statement
-from dataflow_platform.core.sql import qualified, quote
+from pydantic import Field
+
+from dataflow_platform.core.base import LoadPlan, LoadStrategy, RowShape, Statement
+from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.sql import find_column, quote
 
 
 class Merge(LoadStrategy):
-    """Upsert by primary key. Of several rows with one key the one with the greatest cursor wins;
-    equal cursors are settled by the greatest remaining values, so a rerun gives the same table."""
+    """Upsert by primary key: the row with the greatest cursor wins, within the batch and against the table.
+
+    Equal cursors: within a batch the greatest remaining values win, so a rerun gives the same table; against
+    the table the newest batch wins. A row that lost counts as filtered. With `delete_marker`, a row whose
+    marker is true deletes its key (at equal cursors the deletion wins); the marker row counts as filtered
+    and the row it removed as deleted. A deleted key leaves no trace: an older row that comes later brings
+    it back.
+    """
 
     needs_primary_key: ClassVar[bool] = True
+
+    delete_marker: str | None = Field(
+        default=None, description="A BOOLEAN column: a row in which it is true deletes the row with its key."
+    )
+
+    def check(self, rows: RowShape) -> None:
+        """The marker must be there and be BOOLEAN."""
+        if self.delete_marker is None:
+            return
+        name = find_column(self.delete_marker, [column.name for column in rows.columns])
+        if rows.type_of(name) != "BOOLEAN":
+            raise ConfigError(
+                "merge.delete_marker",
+                f"column '{name}' is {rows.type_of(name)}, a delete marker is BOOLEAN",
+                where="load.merge.delete_marker",
+                fix=f"cast it (transform: - cast: {{{name}: boolean}}) or derive a BOOLEAN column",
+            )
 
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
         """Drop superseded rows of the batch, delete what they replace, insert.
 
         Delete and insert costs half of MERGE on a table without an index, and needs no index.
         """
-        staged = qualified(plan.staged.schema, plan.staged.name)
-        incoming = qualified(plan.incoming.schema, plan.incoming.name)
-        target = qualified(plan.target.schema, plan.target.name)
-        keys = ", ".join(quote(name) for name in plan.primary_key)
-        yield Statement(
-            f"DELETE FROM {staged} WHERE rowid IN (SELECT loser FROM (SELECT rowid AS loser, row_number() OVER "
-            f"(PARTITION BY {keys} ORDER BY {_newest_first(plan)}) AS place FROM {staged} WHERE ({keys}) IN "
-            f"(SELECT ({keys}) FROM {staged} GROUP BY {keys} HAVING count(*) > 1)) WHERE place > 1)",
-            on="stage",
-            counts_as="superseded",
-        )
-        if not plan.target_is_new:
-            same = " AND ".join(f"old.{quote(name)} = new.{quote(name)}" for name in plan.primary_key)
-            yield Statement(f"DELETE FROM {target} AS old USING {incoming} AS new WHERE {same}", counts_as="updated")
-        columns = ", ".join(quote(name) for name in plan.columns)
-        yield Statement(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {incoming}", counts_as="inserted")
-
-
-def _newest_first(plan: LoadPlan) -> str:
-    others = [name for name in plan.columns if name not in plan.primary_key and name != plan.cursor]
-    first = [f"{quote(plan.cursor)} DESC NULLS LAST"] if plan.cursor in plan.columns and plan.cursor else []
-    tie = [f"{quote(name)}::VARCHAR DESC NULLS LAST" for name in others]
-    return ", ".join([*first, *tie]) or ", ".join(quote(name) for name in plan.primary_key)
+        marker = find_column(self.delete_marker, plan.columns) if self.delete_marker else None
+        yield plan.keep_newest(first=(marker,) if marker else ())
+        if plan.target_is_new and marker:
+            yield Statement(f"DELETE FROM {plan.stage} WHERE {quote(marker)}", on="stage", counts_as="filtered")
+        yield from plan.drop_late()
+        matching = f"DELETE FROM {plan.into} AS old USING {plan.source} AS new WHERE {plan.same_key()}"
+        if marker:
+            yield Statement(f"{matching} AND new.{quote(marker)}", counts_as="deleted")
+            yield Statement(f"DELETE FROM {plan.source} WHERE {quote(marker)}", counts_as="filtered")
+        yield Statement(matching, counts_as="replaced")
+        yield plan.insert()

@@ -14,11 +14,25 @@ from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import StreamLoad, stage
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.load_strategies.append import Append
+from dataflow_platform.load_strategies.delta import Delta
 from dataflow_platform.load_strategies.merge import Merge
+from dataflow_platform.load_strategies.partition import Partition
 from dataflow_platform.load_strategies.replace import Replace
+from dataflow_platform.load_strategies.scd1 import Scd1
+from dataflow_platform.load_strategies.scd2 import Scd2
+from dataflow_platform.load_strategies.scd3 import Scd3
 from tests.fixtures.rows import Rows, RowsOptions
 
-STRATEGIES: dict[str, LoadStrategy] = {"append": Append(), "merge": Merge(), "replace": Replace()}
+STRATEGIES: dict[str, LoadStrategy] = {
+    "append": Append(),
+    "merge": Merge(),
+    "replace": Replace(),
+    "delta": Delta(),
+    "partition": Partition(by=("part",)),
+    "scd1": Scd1(),
+    "scd2": Scd2(),
+    "scd3": Scd3(columns=("v",)),
+}
 
 
 def batch(number: int) -> pa.Table:
@@ -29,6 +43,7 @@ def batch(number: int) -> pa.Table:
         {
             "id": ids,
             "at": [value // 10 for value in ids],
+            "part": [value // 3_000 for value in ids],
             "v": [None if value % 100 == 7 else f"batch {number} row {value}" for value in ids],
         }
     )
