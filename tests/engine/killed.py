@@ -28,7 +28,7 @@ STRATEGIES: dict[str, LoadStrategy] = {
     "merge": Merge(),
     "replace": Replace(),
     "delta": Delta(),
-    "partition": Partition(by=("part",)),
+    "partition": Partition(by=("at",)),
     "scd1": Scd1(),
     "scd2": Scd2(),
     "scd3": Scd3(columns=("v",)),
@@ -43,7 +43,6 @@ def batch(number: int) -> pa.Table:
         {
             "id": ids,
             "at": [value // 10 for value in ids],
-            "part": [value // 3_000 for value in ids],
             "v": [None if value % 100 == 7 else f"batch {number} row {value}" for value in ids],
         }
     )

@@ -53,12 +53,12 @@ def test_the_golden_run_is_what_the_batches_say(golden: dict[str, dict[str, list
     assert len(golden["append"]["rows"]) == 11_880 + 9_010 - 90
     # A snapshot leaves the keys of batch 1 alone.
     assert len(golden["delta"]["rows"]) == 11_880
-    # Batch 1 replaces part 3 and brings 4 to 6; parts 0 to 2 (9,000 rows less 90) stay.
+    # Ten ids share an `at`: batch 1 replaces those from 900 on (id 9000); below stay 9,000 rows less 90.
     assert len(golden["partition"]["rows"]) == 9_000 - 90 + 11_880
     # As under merge. scd2 has one version a key: the ten rows that changed did so without their time moving.
     for how in ("scd1", "scd2", "scd3"):
         assert len(golden[how]["rows"]) == 20_790, how
-    (_, _, _, value, previous, changed) = next(row for row in golden["scd3"]["rows"] if row[0] == 11_995)
+    (_, _, value, previous, changed) = next(row for row in golden["scd3"]["rows"] if row[0] == 11_995)
     assert (value, previous, changed) == ("batch 1 row 11995", "batch 0 row 11995", 1199)
 
 
