@@ -23,6 +23,7 @@ from dataflow_platform.demo.process import end, identity
 
 ADMIN = "postgres"
 _START_SECONDS = 60
+_ATTEMPTS = 5
 
 
 def as_nobody() -> dict[str, Any]:
@@ -76,8 +77,21 @@ class PostgresServer:
             "",
             *(part for setting in self.settings for part in ("-c", setting)),
         ]
+        for attempt in range(_ATTEMPTS):
+            process = self._launch(command)
+            try:
+                self._await_query(process)
+                return process
+            except TransientError:
+                # After SIGKILL of a server its children live on for a moment and hold what the new one needs.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            time.sleep(1)
+        raise AssertionError  # the last attempt returned or raised
+
+    def _launch(self, command: list[str]) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -87,8 +101,6 @@ class PostgresServer:
                 start_new_session=True,
                 **as_nobody(),
             )
-        self._await_query(process)
-        return process
 
     def connect(self, database: str = "postgres", user: str = ADMIN, password: str | None = None) -> Any:
         """A psycopg2 connection; the caller closes it."""
