@@ -327,7 +327,10 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     if cursor and query.cursor:
         _settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:
+            # DuckDB commits no DELETE together with an ALTER of the same table.
+            session.settle()
             session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(transform.CARRIED_CURSOR)}")
+            session.settle()
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:

@@ -59,6 +59,12 @@ def test_a_second_run_moves_only_what_is_new(demo_estate: DemoEstate) -> None:
     # The five flights of the last hour share the cursor: they are looked at again, recognised and left alone.
     assert last == [(5, 0, 0, 5)]
     assert ask(demo_estate, FLIGHTS) == before
+    done = command(demo_estate, "dataflow", "run", "nyc_weather")
+    assert done.returncode == 0, done.stderr
+    last = "WHERE stream = 'weather' ORDER BY committed_at DESC LIMIT 1"
+    # Three airports share the last hour.
+    moved = ask(demo_estate, f"SELECT rows_read, rows_loaded, rows_filtered FROM raw._dataflow_loads {last}")
+    assert moved == [(3, 0, 3)]
 
 
 def test_a_month_is_loaded_again_by_partition(demo_estate: DemoEstate) -> None:

@@ -20,6 +20,7 @@ from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.load_strategies.append import Append
 from dataflow_platform.load_strategies.merge import Merge
 from dataflow_platform.load_strategies.replace import Replace
+from dataflow_platform.transformations.cast import Cast
 from dataflow_platform.transformations.filter import Filter
 from dataflow_platform.transformations.rename import Rename
 from tests.fixtures.rows import Rows, RowsOptions
@@ -229,3 +230,16 @@ def test_engine_spills_instead_of_growing(warehouse: DuckDB) -> None:
         limit = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     assert limit == ("488.2 MiB",)  # 512 MB in binary units
     assert isinstance(connection, duckdb.DuckDBPyConnection)
+
+
+@pytest.mark.parametrize("one_shot", [False, True])
+def test_a_cursor_the_steps_change_tells_known_rows(warehouse: DuckDB, one_shot: bool) -> None:
+    """The cursor travels beside the rows where a step changes its column, bad rows among them."""
+    steps = [Cast.model_validate({"at": "VARCHAR"})]
+    checks = [NotNull(columns=["v"], severity="warn")]
+    options: dict[str, Any] = {"cursor": "at", "steps": steps, "checks": checks, "one_shot": one_shot}
+    run(warehouse, "append", ONE, **options)
+    record = run(warehouse, "append", [*TWO, {"id": 4, "at": 30, "v": None}], "2", **options)
+    # id 2 was there (filtered), ids 3 and 1 are new, id 4 has no value.
+    assert (record.rows_read, record.rows_loaded, record.rows_quarantined, record.rows_filtered) == (4, 2, 1, 1)
+    assert table(warehouse) == [(1, "10", "a"), (1, "30", "A"), (2, "20", "b"), (3, "20", "c")]
