@@ -15,7 +15,7 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
 from dataflow_platform.engine.failures import as_failure, boundary
 from dataflow_platform.engine.load import blocked
-from dataflow_platform.engine.stage import KEY_RULE, StagedLoad, StreamLoad, stage
+from dataflow_platform.engine.stage import CURSOR_RULE, KEY_RULE, StagedLoad, StreamLoad, stage
 from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
@@ -77,7 +77,7 @@ class StreamAsset:
 
     def check_names(self) -> list[str]:
         """The names of the asset's checks; ConfigError where two are the same."""
-        names = [KEY_RULE] if self.strategy.needs_primary_key else []
+        names = list(self._own_rules())
         for position, check in enumerate(self.checks):
             for name in check.names():
                 if name in names:
@@ -90,13 +90,19 @@ class StreamAsset:
                 names.append(name)
         return names
 
+    def _own_rules(self) -> dict[str, str]:
+        """The checks the load strategy brings: name and description."""
+        rules = {KEY_RULE: "Every row has its whole primary key."} if self.strategy.needs_primary_key else {}
+        if self.strategy.needs_cursor_values and self.stream.cursor:
+            rules[CURSOR_RULE] = "Every row has a cursor value: its place in the history."
+        return rules
+
     def _check_specs(self) -> list[dg.AssetCheckSpec]:
         self.check_names()
         described = [
             (name, check.severity == "error", check.description) for check in self.checks for name in check.names()
         ]
-        if self.strategy.needs_primary_key:
-            described.insert(0, (KEY_RULE, False, "Every row has its whole primary key."))
+        described[:0] = [(name, False, text) for name, text in self._own_rules().items()]
         return [
             dg.AssetCheckSpec(name, asset=self.key, blocking=blocking, description=text or None)
             for name, blocking, text in described

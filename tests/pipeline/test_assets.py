@@ -229,3 +229,17 @@ def test_a_passing_error_is_retried_as_often_as_declared(tmp_path: Path, attempt
     assert not result.success
     retried = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
     assert len(retried) == attempts
+
+
+def test_a_history_runs_with_the_check_it_brings(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    file = tmp_path / "defs" / "shop" / "defs.yaml"
+    file.write_text(file.read_text().replace("load: merge", "load: scd2"))
+    shop.loaded = load_folder(tmp_path / "defs")
+    shop.defs = shop.loaded.built.definitions()
+    shop.arrive("a.csv", "1,2026-01-05,10\n2,,20\n")
+    result = shop.run()
+    assert result.success
+    checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+    assert checks["cursor_present"] is False  # order 2 has no day: it waits in quarantine
+    assert [row[0] for row in shop.rows()] == [1]
