@@ -19,7 +19,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream, Table
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.stream_load import StreamLoad
 
 COLUMNS = "id, changed, day, name, city, amount, quantity, active"
 OPTIONS: dict[str, dict[str, object]] = {"partition": {"by": "day"}, "scd3": {"columns": ["city"]}}

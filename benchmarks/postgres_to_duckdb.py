@@ -17,7 +17,8 @@ from dataflow_platform.core.base import Check, Stream, Table
 from dataflow_platform.demo.environment import free_ports
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.load_strategies.append import Append
 
 PASSWORD = "of the benchmark"

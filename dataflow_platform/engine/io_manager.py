@@ -9,7 +9,7 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import qualified
 from dataflow_platform.engine import load, metadata
 from dataflow_platform.engine.failures import boundary
-from dataflow_platform.engine.stage import StagedLoad
+from dataflow_platform.engine.stream_load import StagedLoad
 
 
 class WarehouseIOManager(dg.ConfigurableIOManager):

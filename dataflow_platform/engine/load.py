@@ -9,7 +9,7 @@ from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
-from dataflow_platform.engine.stage import StagedLoad
+from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
 """What ``Statement.counts_as`` may say."""

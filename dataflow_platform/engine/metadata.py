@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from dataflow_platform.engine.stage import StagedLoad
 from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.stream_load import StagedLoad
 from dataflow_platform.engine.validate import Verdict
 
 

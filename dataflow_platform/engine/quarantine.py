@@ -6,8 +6,8 @@ from collections import Counter
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 from dataflow_platform.engine import validate
-from dataflow_platform.engine.stage import StagedLoad
 from dataflow_platform.engine.state import QUARANTINE, system_table
+from dataflow_platform.engine.stream_load import StagedLoad
 
 _REJECTED = "_dataflow_rejected"
 

@@ -11,8 +11,9 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Destination, LoadStrategy, Stream, Table
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.load_strategies.append import Append
 from dataflow_platform.load_strategies.delta import Delta
 from dataflow_platform.load_strategies.merge import Merge

@@ -15,7 +15,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.base import Stream, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.transformations.filter import Filter
 from tests.engine.killed import STRATEGIES
 from tests.fixtures.rows import Rows, RowsOptions

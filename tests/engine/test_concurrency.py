@@ -10,7 +10,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.base import Stream, Table
 from dataflow_platform.core.errors import TransientError
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.load_strategies.append import Append
 from tests.fixtures.rows import Rows, RowsOptions
 

@@ -15,8 +15,9 @@ from dataflow_platform.core.base import LoadStrategy, Stream, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.load_strategies.append import Append
 from dataflow_platform.load_strategies.merge import Merge
 from dataflow_platform.load_strategies.replace import Replace

@@ -14,8 +14,9 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.base import LoadStrategy, Stream, Table, Window
 from dataflow_platform.core.sql import quote
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.stage import StreamLoad, stage
+from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.stream_load import StreamLoad
 from tests.fixtures.rows import Rows, RowsOptions
 
 Row = dict[str, Any]

@@ -1,0 +1,96 @@
+"""What one load of one stream needs, and what it has become between staging and publishing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dataflow_platform.core.base import (
+    Check,
+    Column,
+    Destination,
+    LoadStrategy,
+    RowShape,
+    Rule,
+    Session,
+    Source,
+    State,
+    Stream,
+    Table,
+    Transformation,
+    Window,
+)  # fmt: skip
+from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.engine import contract as schema_contract
+from dataflow_platform.engine import state, validate
+
+
+@dataclass(frozen=True)
+class StreamLoad:
+    """Everything one load of one stream needs; built by the pipeline component or by hand.
+
+    ``load_id`` names the load: a load whose id is already committed does nothing.
+    """
+
+    pipeline: str
+    stream: Stream
+    source: Source
+    destination: Destination
+    target: Table
+    strategy: LoadStrategy
+    strategy_name: str
+    load_id: str
+    run_id: str = ""
+    steps: Sequence[Transformation] = ()
+    checks: Sequence[Check] = ()
+    contract: schema_contract.Contract = field(default_factory=schema_contract.Contract)
+    partition_key: str | None = None
+    window: Window | None = None
+
+
+@dataclass
+class StagedLoad:
+    """Rows staged, checked and planned in an open transaction; ``engine.load.publish`` makes them visible.
+
+    ``already`` is set where this load id was committed before: there is nothing to publish then.
+    """
+
+    load: StreamLoad
+    session: Session
+    started_at: datetime
+    already: state.LoadRecord | None = None
+    staged: Table | None = None
+    plan: schema_contract.SchemaPlan | None = None
+    shape: RowShape | None = None
+    rules: Sequence[Rule] = ()
+    verdicts: Sequence[validate.Verdict] = ()
+    samples: Mapping[str, list[str]] = field(default_factory=dict)
+    lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
+    columns: Sequence[Column] = ()
+    primary_key: tuple[str, ...] = ()
+    cursor: str | None = None
+    before: State = field(default_factory=State)
+    after: State | None = None
+    record: state.LoadRecord | None = None
+    """What was committed; set by ``engine.load.publish``."""
+    rows_read: int = 0
+    rows_staged: int = 0
+    rows_quarantined: int = 0
+    rows_in_target: int | None = None
+    size: int | None = None
+    seconds: float = 0.0
+
+    def span_of(self, column: str) -> tuple[Any, Any] | None:
+        """The least and greatest value of a source column among the staged rows; None where it is not there."""
+        output = self.plain.get(column)
+        if self.staged is None or output is None:
+            return None
+        name = quote(output)
+        table = qualified(self.staged.schema, self.staged.name)
+        first, last = self.session.in_engine(f"SELECT min({name}), max({name}) FROM {table}")[0]
+        return None if first is None else (first, last)
+
+    def close(self) -> None:
+        """Undo everything not published and release the destination."""
+        self.session.close()
