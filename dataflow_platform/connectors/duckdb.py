@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
@@ -221,6 +222,7 @@ class DuckDBSession(Session):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Swap the staging table in under the target's name; nothing is copied."""
         self.connection.execute(f"DROP TABLE IF EXISTS {qualified(target.schema, target.name)}")
+        injection.reach("swapping")
         self.connection.execute(f"ALTER TABLE {qualified(staged.schema, staged.name)} RENAME TO {quote(target.name)}")
 
     def commit(self) -> None:

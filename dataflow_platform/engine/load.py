@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, quarantine, state, validate
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -36,6 +37,7 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         staged.record = record
     finally:
         staged.close()
+    injection.reach("closed")
     report(
         Progress(staged.load.stream.name, "loaded", rows=record.rows_loaded, size=staged.size, fraction=1, done=True)
     )
@@ -80,6 +82,7 @@ def _clear_stage(staged: StagedLoad) -> int:
     for statement in staged.load.strategy.statements(_plan(staged)):
         if statement.on == "stage":
             counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
+            injection.reach("stage_statement")
     staged.session.settle()
     injection.reach("stage_cleared")
     return counts["filtered"]
@@ -120,6 +123,7 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
             if statement.on == "target":
                 answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
                 counts[statement.counts_as] += answer
+                injection.reach("statement")
         session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]

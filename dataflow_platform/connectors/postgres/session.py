@@ -11,6 +11,7 @@ import duckdb
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Table
 from dataflow_platform.core.errors import DataError, DataflowError, TransientError
 from dataflow_platform.core.sql import qualified, quote
@@ -175,6 +176,7 @@ class PostgresSession(Session):
                 with side.cursor() as other:
                     other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(table.schema, ""))])
                     other.execute(create)
+                    injection.reach("side_transaction")
                 side.commit()
             finally:
                 side.close()
@@ -258,6 +260,7 @@ class PostgresSession(Session):
         if old is not None:
             with self._told() as cursor:
                 cursor.execute(f"DROP TABLE {name}")
+                injection.reach("swapping")
                 cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
 
     def _bare(self, table: Table) -> bool:
