@@ -9,7 +9,7 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, quarantine, query_errors, state, validate
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -30,9 +30,10 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         if refusal is not None:
             raise refusal
         injection.reach("handed_over")
-        record = _write(staged)
-        # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
-        staged.session.commit()
+        with query_errors.told(f"{staged.load.target.schema}.{staged.load.target.name}"):
+            record = _write(staged)
+            # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
+            staged.session.commit()
         injection.reach("committed")
         staged.record = record
     finally:

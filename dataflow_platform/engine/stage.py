@@ -23,6 +23,13 @@ def stage(load: StreamLoad) -> StagedLoad:
     begun = monotonic()
     _refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
+    with query_errors.told(f"{load.target.schema}.{load.target.name}"):
+        result = _opened(load)
+        result.seconds = monotonic() - begun
+        return result
+
+
+def _opened(load: StreamLoad) -> StagedLoad:
     session = load.destination.session()
     try:
         result = StagedLoad(load, session, datetime.now(UTC))
@@ -34,7 +41,6 @@ def stage(load: StreamLoad) -> StagedLoad:
         result.already = state.find_record(session, load.target.schema, load.load_id)
         if result.already is None:
             _fill(result)
-        result.seconds = monotonic() - begun
         return result
     except BaseException:
         session.close()
