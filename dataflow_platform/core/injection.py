@@ -56,7 +56,7 @@ def reach(point: str) -> None:
 
 def arm(act: Act | None) -> None:
     """Call ``act`` at every point from now on, counting anew; None switches the points off."""
-    global _act  # noqa: PLW0603  # one process, one plan
+    global _act  # one process, one plan
     _passages.clear()
     _act = act
 

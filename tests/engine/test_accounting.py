@@ -18,8 +18,8 @@ from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.transformations.filter import Filter
-from tests.engine.killed import STRATEGIES
 from tests.fixtures.rows import Rows, RowsOptions
+from tests.reliability.workload import STRATEGIES
 
 SCHEMA = pa.schema([("id", pa.int64()), ("at", pa.int64()), ("v", pa.string())])
 ROW = st.fixed_dictionaries(

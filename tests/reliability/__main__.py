@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.reliability import arena, report
+from tests.reliability import arena, report, small_disk
 from tests.reliability.plan import Plan
 from tests.reliability.rounds import Outcome, Round
 
@@ -33,8 +33,13 @@ def main() -> int:
             print(json.dumps(told, indent=2))
             return bool(told["outcome"]["wrong"])
         _run(opened, plan, options.rounds, kept, options.seed)
+        server = opened.versions()["postgres"]
     rounds = [json.loads(line) for line in kept.read_text().splitlines()][: options.rounds]
-    report.write(ROOT / "docs" / "reliability.md", rounds, options.seed, options.destinations)
+    skipped = [] if small_disk.mountable() else ["A full disk: this user may not mount a tmpfs."]
+    report.write(
+        ROOT / "docs" / "reliability.md",
+        report.Campaign(rounds, options.seed, options.destinations, server, skipped),
+    )
     return int(any(each["outcome"]["wrong"] for each in rounds))
 
 

@@ -25,6 +25,7 @@ KINDS = {
     "memory": "the engine's memory limit is tiny and it may not spill: it raises OutOfMemory",
     "clock": "the load's clock is years ahead or behind, and it is killed at a named point; the rerun has the true one",
     "page_twice": "the source sends one page twice, and the load is killed at a named point; the rerun gets it twice too",
+    "torn": "control: rows are committed before state and record, then SIGKILL; every such round must be found",
 }
 
 
@@ -92,6 +93,20 @@ def move_clock(days: int) -> Callable[[], None]:
     return lambda: [setattr(module, "datetime", datetime) for module in modules] and None
 
 
+def tear() -> Callable[[], None]:
+    """Commit what a load has written before its state is saved: the mistake the harness has to find."""
+    from dataflow_platform.engine import state
+
+    save = state.save_state
+
+    def torn(session: Any, *given: Any) -> None:
+        session.commit()
+        save(session, *given)
+
+    state.save_state = torn  # type: ignore[assignment]
+    return lambda: setattr(state, "save_state", save)
+
+
 def arm(fault: dict[str, Any], fields: dict[str, Any]) -> Callable[[], None]:
     """Prepare ``fault`` in this process; what undoes it."""
     point, passage = fault.get("point", ""), fault.get("passage", 1)
@@ -102,6 +117,8 @@ def arm(fault: dict[str, Any], fields: dict[str, Any]) -> Callable[[], None]:
         undo = limit_memory(fault["kilobytes"])
     elif kind == "clock":
         undo = move_clock(fault["days"])
+    elif kind == "torn":
+        undo = tear()
     if kind == "kill_after":
         injection.arm(kill_after(point, passage, fault["seconds"]))
     elif kind == "terminate":

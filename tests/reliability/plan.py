@@ -61,16 +61,19 @@ class Plan:
         cell, random = self.cell(number), Random(f"{self._seed}/round {number}")
         golden = self._arena.golden(cell.destination, cell.strategy)
         load = random.choice([load for load in range(LOADS) if cell.point in ("", *golden.ends[load].passages)])
-        fault: dict[str, Any] = {"kind": cell.fault, **_drawn(cell, golden, load, random)}
+        fault: dict[str, Any] = {"kind": cell.fault, **drawn(cell, golden, load, random)}
         # The following loads presume the rows of the true source.
         further = cell.fault != "page_twice" and random.random() < 0.25
         return Round(cell.destination, cell.strategy, load, fault, random.random() < 0.5, further)
 
 
-def _drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, Any]:
+def drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, Any]:
+    """The details of a fault: where, when, how much."""
     passages, share = golden.ends[load].passages, random.random()
     if cell.fault in ("kill", "kill_after", "terminate", "clock", "page_twice"):
-        points = [cell.point] if cell.point else [point for point in AROUND.get(cell.fault, passages) if point in passages]
+        points = (
+            [cell.point] if cell.point else [point for point in AROUND.get(cell.fault, passages) if point in passages]
+        )
         if cell.fault == "terminate":
             points = [point for point in points if point not in PAST]
         point = random.choice(points)
@@ -91,5 +94,5 @@ def _drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, A
     if cell.fault == "memory":
         return {"kilobytes": 500 + int(share * 4_000)}
     if cell.fault == "file_limit":
-        return {"bytes": 200_000 + int(share * 3_000_000)}
-    return {"bytes": int(share * 1_500_000)}
+        return {"bytes": 20_000 + int(share * 800_000)}
+    return {"bytes": int(share * 800_000)}

@@ -66,9 +66,8 @@ def run(job: Job) -> End:
     said: dict[str, Any] = {}
     with suppress(EOFError):
         ours.recv()  # it begins
-        if job.kill_seconds is not None:
-            if not ours.poll(job.kill_seconds):
-                os.kill(process.pid or 0, signal.SIGKILL)
+        if job.kill_seconds is not None and not ours.poll(job.kill_seconds):
+            os.kill(process.pid or 0, signal.SIGKILL)
         said = ours.recv()
     process.join()
     ours.close()
@@ -96,7 +95,10 @@ def _load(job: Job, parent: Connection) -> None:
     said["seconds"] = time.monotonic() - begun
     if job.again and (said.get("error") or said.get("crash")):
         disarm()
-        said["rows_loaded"] = workload.load(job.fields, job.strategy, job.load, job.repeats).rows_loaded
+        try:
+            said["rows_loaded"] = workload.load(job.fields, job.strategy, job.load, job.repeats).rows_loaded
+        except Exception:  # noqa: BLE001  # the parent says what it means
+            said["crash"] = traceback.format_exc()
         said["retried"] = True
     parent.send({**said, "passages": counted})
     parent.close()

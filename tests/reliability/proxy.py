@@ -59,7 +59,9 @@ class Proxy:
                     self.cut = True
                     deaf.set()
                     return len(block) if self.heard else 0
-            left = len(block) if self.cut_after is None else max(min(self.cut_after - self.bytes, len(block)), 0)
+            left = len(block)
+            if self.cut_after is not None and not self.cut:  # once: the next attempt comes through
+                left = max(min(self.cut_after - self.bytes, left), 0)
             self.bytes += left
             self.cut = self.cut or left < len(block)
             return left

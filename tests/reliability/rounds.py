@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.reliability import processes, small_disk
@@ -68,6 +68,17 @@ class Arena:
         if key not in self._golden:
             self._golden[key] = self._undisturbed(self.kinds[destination], strategy)
         return self._golden[key]
+
+    def versions(self) -> dict[str, str]:
+        """What stands behind each kind, as it says of itself."""
+        return {name: kind.version() for name, kind in self.kinds.items()}
+
+    def close(self) -> None:
+        """Drop the golden runs."""
+        for (destination, _), golden in self._golden.items():
+            for fields in golden.at:
+                self.kinds[destination].drop(fields)
+        self._golden.clear()
 
     def _undisturbed(self, kind: Kind, strategy: str) -> Golden:
         golden = Golden([kind.new()], [], [], [], [])
@@ -197,8 +208,3 @@ def _torn(kind: Kind, now: Seen, before: Seen, after: Seen) -> list[str]:
         for name in mine
         if now[name] not in (before[name], after[name])
     ] or ["between fault and rerun some are those before and some those after"]
-
-
-def harmless(round_: Round) -> Round:
-    """The same round with nothing done to it: shows that a difference comes of the fault."""
-    return replace(round_, fault={"kind": "none"})

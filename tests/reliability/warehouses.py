@@ -38,6 +38,10 @@ class Kind(ABC):
     at_once_visible: tuple[str, ...] = ("rows", "state", "loads", "quarantine")
     """What must be of one and the same load at any moment, killed or not."""
 
+    def version(self) -> str:
+        """The version of the server, where there is one."""
+        return ""
+
     @abstractmethod
     def new(self) -> Fields:
         """An empty warehouse."""
@@ -97,7 +101,9 @@ class DuckDBFiles(Kind):
             ).fetchall()
             there = {name for (name,) in tables}
             found = {
-                "rows": _all(connection, there, "t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"),
+                "rows": _all(
+                    connection, there, "t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"
+                ),
                 "columns": connection.execute("DESCRIBE raw.t").fetchall() if "raw.t" in there else [],
                 "state": _all(connection, there, "_dataflow_state", STATE),
                 "loads": _all(connection, there, "_dataflow_loads", LOADS),
@@ -142,6 +148,9 @@ class PostgresDatabases(Kind):
     def __init__(self, server: PostgresServer, folder: Path) -> None:
         self._server = server
         self._spill = folder
+
+    def version(self) -> str:
+        return str(self._server.execute("SHOW server_version")[0][0])
 
     def new(self, template: str = "template1", tablespace: str = "pg_default") -> Fields:
         name = f"torture_{uuid.uuid4().hex[:12]}"

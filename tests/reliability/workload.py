@@ -4,7 +4,8 @@ batch 0  a new table, 6,000 rows
 batch 1  overlaps batch 0 in a quarter of its keys and in its cursor, and brings a new column
 batch 2  overlaps batch 1 in the same way; a column is wider than before (INTEGER -> BIGINT)
 
-One row in a hundred is bad and goes to quarantine, every tenth key comes twice, one row in fifty is dropped by a step.
+One key in a hundred is bad and goes to quarantine, every tenth comes twice (a second later), one in fifty is dropped
+by a step. Ten keys share a minute of the cursor.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,7 @@ STRATEGIES: dict[str, LoadStrategy] = {
     "replace": Replace(),
     "merge": Merge(),
     "delta": Delta(),
-    "partition": Partition(by=("day",)),
+    "partition": Partition(by=("at",)),
     "scd1": Scd1(),
     "scd2": Scd2(),
     "scd3": Scd3(columns=("v",)),
@@ -56,13 +57,16 @@ def batch(number: int) -> pa.Table:
     epoch = datetime(2026, 1, 1, tzinfo=UTC)
     columns: dict[str, Any] = {
         "id": ids,
-        "at": [epoch + timedelta(minutes=key // 10, seconds=repeated) for key, repeated in zip(ids, again, strict=True)],
-        "day": [(epoch + timedelta(minutes=key // 10)).date() for key in ids],
+        "at": [
+            epoch + timedelta(minutes=key // 10, seconds=repeated) for key, repeated in zip(ids, again, strict=True)
+        ],
         "v": [None if key % 100 == 7 else f"batch {number} row {key}" for key in ids],
         "n": pa.array([key % 50 for key in ids], pa.int64() if number == 2 else pa.int32()),
     }
     if number:
-        columns["note"] = [f"{'again' if repeated else 'first'} {key % 7}" for key, repeated in zip(ids, again, strict=True)]
+        columns["note"] = [
+            f"{'again' if repeated else 'first'} {key % 7}" for key, repeated in zip(ids, again, strict=True)
+        ]
     return pa.table(columns)
 
 
