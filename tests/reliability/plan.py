@@ -77,7 +77,9 @@ def drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, An
         if cell.fault == "terminate":
             points = [point for point in points if point not in PAST]
         point = random.choice(points)
-        drawn = {"point": point, "passage": 1 + int(share * passages[point])}
+        # How many blocks a COPY has depends on the pace of both ends: half of them come every time.
+        often = passages[point] // 2 if point == "copy_block" else passages[point]
+        drawn = {"point": point, "passage": 1 + int(share * often)}
         if cell.fault == "kill_after":
             drawn["seconds"] = random.random() * 0.03
         elif cell.fault == "clock":
