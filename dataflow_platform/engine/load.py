@@ -8,7 +8,7 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, injection, quarantine, reconciliation, state, validate
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -57,11 +57,14 @@ def blocked(staged: StagedLoad) -> DataError | None:
 
 def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
+    reconciling = reconciliation.Reconciliation(staged)
+    reconciling.begin()
     filtered = _clear_stage(staged)
+    reconciling.cleared()
     _refuse_if_moved_on(staged)
     quarantined = quarantine.save_rejected(staged)
     injection.reach("quarantine_written")
-    counts = _write_rows(staged)
+    counts = _write_rows(staged, reconciling)
     counts["filtered"] += filtered
     injection.reach("rows_written")
     if staged.after is not None:
@@ -98,7 +101,7 @@ def _refuse_if_moved_on(staged: StagedLoad) -> None:
         )
 
 
-def _write_rows(staged: StagedLoad) -> dict[str, int]:
+def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
     assert staged.staged is not None
     assert plan is not None
@@ -109,17 +112,21 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     injection.reach("schema_applied")
     counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
-    if plan.target_is_new or load.strategy.replaces_target():
+    swaps = plan.target_is_new or load.strategy.replaces_target()
+    reconciling.depart(swaps)
+    if swaps:
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
+        reconciling.arrive(swaps, counts["inserted"])
     else:
         brought = replace(_plan(staged), incoming=session.bring(staged.staged))
         for statement in load.strategy.statements(brought):
             if statement.on == "target":
                 answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
                 counts[statement.counts_as] += answer
+        reconciling.arrive(swaps, counts["inserted"])
         session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
@@ -182,5 +189,7 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         rows_deleted=counts["deleted"],
         cursor_before=staged.before.cursor,
         cursor_after=after.cursor,
-        checks=json.dumps([validate.as_record(verdict) for verdict in staged.verdicts]),
+        checks=json.dumps(
+            [*(validate.as_record(verdict) for verdict in staged.verdicts), *reconciliation.as_records(staged)]
+        ),
     )
