@@ -237,8 +237,9 @@ class Session(ABC):
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
 
-        ``columns`` come in their order and types; a value that is none of its type comes as NULL. Rows that were
-        changed in place may come as well. Asked only where the destination's facts say ``read_back``.
+        ``columns`` come in their types; those the destination cannot tell exactly are left out, and a value that is
+        none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
+        destination's facts say ``read_back``.
         """
         raise NotImplementedError
 

@@ -67,6 +67,9 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     counts = _write_rows(staged, reconciling)
     counts["filtered"] += filtered
     injection.reach("rows_written")
+    reconciling.arrive(counts["inserted"])
+    if not reconciling.swapped:
+        _drop_stage(staged)
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
     injection.reach("state_written")
@@ -119,18 +122,20 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
             contract.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
-        reconciling.arrive(swaps, counts["inserted"])
     else:
         brought = replace(_plan(staged), incoming=session.bring(staged.staged))
         for statement in load.strategy.statements(brought):
             if statement.on == "target":
                 answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
                 counts[statement.counts_as] += answer
-        reconciling.arrive(swaps, counts["inserted"])
-        session.in_engine(f"DROP TABLE {table}")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
     return counts
+
+
+def _drop_stage(staged: StagedLoad) -> None:
+    assert staged.staged is not None
+    staged.session.in_engine(f"DROP TABLE {qualified(staged.staged.schema, staged.staged.name)}")
 
 
 def _plan(staged: StagedLoad) -> LoadPlan:
