@@ -12,7 +12,7 @@ from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import extract, planning, query_errors, state, transform, validate
+from dataflow_platform.engine import extract, planning, query_errors, reconciliation, state, transform, validate
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -105,12 +105,17 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    judged = validate.with_masks(planning.with_added(query.sql, added), result.rules)
+    rows = planning.with_added(query.sql, added)
+    reconciled = reconciliation.is_wanted(result, wanted)
+    if reconciled and result.shape is not None:
+        rows = reconciliation.with_hash(rows, result.shape.columns)
+    judged = validate.with_masks(rows, result.rules)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)

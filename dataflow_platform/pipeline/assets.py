@@ -162,11 +162,13 @@ class StreamAsset:
             contract=self.spec.contract or self.pipeline.contract,
             partition_key=label,
             window=window,
+            reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 
     def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
         if staged.already is not None:
-            for record in json.loads(staged.already.checks):
+            checks = [record for record in json.loads(staged.already.checks) if record.get("asset_check", True)]
+            for record in checks:
                 yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
             return
         for verdict in staged.verdicts:
