@@ -7,7 +7,7 @@ A run is brought to its end in two ways: ``resume`` re-executes it from its fail
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,10 +19,12 @@ import yaml
 
 from dataflow_platform.core import injection
 from tests.reliability import processes
-from tests.reliability.rounds import Outcome, Round
+from tests.reliability.outcome import Outcome, Round
 from tests.reliability.warehouses import Fields, Kind, Seen
 
 HOWS = ("resume", "again")
+POINTS = ("check_reported", "record_written", "committed", "returning", "materialized")
+"""Where runs are killed: round what Dagster stores, and round the commit."""
 _KEY = dg.AssetKey(["raw", "t"])
 _HEAD = "id,at,v\n"
 
@@ -58,7 +60,7 @@ class Before:
 class Projects:
     """Projects by destination, made as they are asked for, in ``folder``."""
 
-    def __init__(self, kinds: dict[str, Kind], folder: Path) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], folder: Path) -> None:
         self._kinds, self._folder = kinds, folder
         self._before: dict[str, Before] = {}
 
