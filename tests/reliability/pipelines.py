@@ -70,12 +70,6 @@ class Projects:
             self._before[destination] = self._prepared(self._kinds[destination])
         return self._before[destination]
 
-    def close(self) -> None:
-        """Drop the warehouses."""
-        for destination, before in self._before.items():
-            self._kinds[destination].drop(before.fields)
-        self._before.clear()
-
     def _prepared(self, kind: Kind) -> Before:
         home, fields = Path(tempfile.mkdtemp(dir=self._folder)), kind.new()
         (home / "inbox").mkdir()
