@@ -63,8 +63,8 @@ Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platfo
 4. The load runs again under its id, in a fresh process (half of the loads that failed without dying also try once more
    in their own process first); in a quarter of the rounds the loads that follow run too.
 5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine and the list of
-   tables (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
-   once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
+   tables (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not
+   open at once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
 
 "Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough. `lost`
 and `duplicated` count rows, the other columns rounds.
