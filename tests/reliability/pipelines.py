@@ -1,4 +1,4 @@
-"""Whole runs: `dataflow run` of a YAML pipeline, killed where Dagster, its check events and the IO manager are passed too.
+"""Whole runs: `dataflow run` of a YAML pipeline, killed where Dagster stores checks and the IO manager returns, too.
 
 A run is brought to its end in two ways: ``resume`` re-executes it from its failure, which keeps its loads' ids;
 ``again`` starts a new run, whose loads have new ones and find the cursor where the killed one left it.
