@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ disturbed.
 Differences: {differences or "none."}
 
 Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}:
-{_versions(campaign.server)}.
+{_versions(campaign)}.
 
 ## What a round does
 1. A copy is made of a warehouse in which the loads before stand (none, one or two).
@@ -128,11 +127,10 @@ def _struck(rounds: Iterable[Told], how: str) -> int:
     return sum(each["outcome"]["struck"] == how for each in rounds)
 
 
-def _versions(server: str) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+def _versions(campaign: Campaign) -> str:
     return (
-        f"commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, "
-        f"DuckDB {duckdb.__version__}, PostgreSQL {server}, psycopg2 {psycopg2.__version__.split()[0]}"
+        f"commit {', '.join(dict.fromkeys(each['commit'] for each in campaign.rounds))}, Python {platform.python_version()}, "
+        f"DuckDB {duckdb.__version__}, PostgreSQL {campaign.server}, psycopg2 {psycopg2.__version__.split()[0]}"
     )
 
 
