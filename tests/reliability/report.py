@@ -128,8 +128,9 @@ def _struck(rounds: Iterable[Told], how: str) -> int:
 
 
 def _versions(campaign: Campaign) -> str:
+    commits = ", ".join(dict.fromkeys(each["commit"] for each in campaign.rounds))
     return (
-        f"commit {', '.join(dict.fromkeys(each['commit'] for each in campaign.rounds))}, Python {platform.python_version()}, "
+        f"commit {commits}, Python {platform.python_version()}, "
         f"DuckDB {duckdb.__version__}, PostgreSQL {campaign.server}, psycopg2 {psycopg2.__version__.split()[0]}"
     )
 
