@@ -71,6 +71,7 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     counts["filtered"] += filtered
     injection.reach("rows_written")
     reconciling.arrive(counts["inserted"])
+    injection.reach("reconciled")
     if not reconciling.swapped:
         _drop_stage(staged)
     if staged.after is not None:
