@@ -1,4 +1,4 @@
-"""DuckDB: the embedded warehouse, one file and no server."""
+"""DuckDB: the embedded warehouse, one file and no server; and such files of others as source."""
 
 import os
 import re
@@ -7,15 +7,29 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import duckdb
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
-from dataflow_platform.core.errors import ConfigError, TransientError
+from dataflow_platform.core.base import (
+    Column,
+    ConnectorFacts,
+    Destination,
+    DestinationFacts,
+    Scan,
+    Session,
+    Source,
+    Spec,
+    State,
+    Stream,
+    Table,
+)
+from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError, did_you_mean
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, qualified, quote
+
+T = TypeVar("T")
 
 
 class DuckDB(Destination):
@@ -94,19 +108,24 @@ class DuckDB(Destination):
     def _open_when_free(
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.wait_seconds
-        pause = 0.05
-        while True:
-            try:
-                return duckdb.connect(str(path), config=settings)
-            except duckdb.Error as error:
-                text = str(error)
-                if "Could not set lock" not in text:
-                    raise _cannot_open(path, text) from error
-                if time.monotonic() >= deadline:
-                    raise _held_by_another(path, text, self.wait_seconds) from error
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
+        return _when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+def _when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
+    """What ``opened`` gives, called again while another process holds ``path``; a DataflowError if it fails."""
+    deadline = time.monotonic() + wait_seconds
+    pause = 0.05
+    while True:
+        try:
+            return opened()
+        except duckdb.Error as error:
+            text = str(error)
+            if "Could not set lock" not in text:
+                raise _cannot_open(path, text) from error
+            if time.monotonic() >= deadline:
+                raise _held_by_another(path, text, wait_seconds) from error
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)
 
 
 def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
@@ -117,7 +136,7 @@ def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
         "duckdb.locked",
         f"{who} holds {path.name}; waited {waited:g} s",
         where=str(path),
-        fix=f"{stop}; for many writers use a PostgreSQL destination",
+        fix=f"{stop}; DuckDB lets no one read a file that is being written, nor two write it",
     )
 
 
@@ -147,6 +166,7 @@ def _not_a_database(path: Path) -> ConfigError:
 
 
 _STAGE = "__dataflow_stage_"
+_OWN_SCHEMAS = frozenset({"system", "temp", "information_schema", "pg_catalog"})
 _staging: set[str] = set()
 """Names of the staging tables of this process's open sessions."""
 
@@ -188,6 +208,19 @@ class DuckDBSession(Session):
         for schema, name in tables:
             if unwanted(name):
                 self.connection.execute(f"DROP TABLE {qualified(schema, name)}")
+
+    def lock(self, target: Table) -> None:
+        """Nobody else is here: one process writes. Names DuckDB would take for something else are refused."""
+        row = self.connection.execute("SELECT current_database()").fetchone()
+        file = row[0] if row else ""
+        if target.schema.lower() in {file.lower(), *_OWN_SCHEMAS}:
+            what = "the name of the database file" if target.schema.lower() == file.lower() else "a name of DuckDB's own"
+            raise ConfigError(
+                "duckdb.schema",
+                f"schema '{target.schema}' has {what}: DuckDB cannot tell them apart",
+                where=f"{target.schema}.{target.name}",
+                fix="load into another schema, or give the file another name",
+            )
 
     def expose(self, table: Table) -> None:
         """Nothing to do: the engine is the destination."""
@@ -238,3 +271,92 @@ class DuckDBSession(Session):
                 self._drop_staging(lambda name: name.endswith(self._suffix))
         _staging.discard(self._suffix)
         self.connection.close()
+
+
+class DuckDBStream(Spec):
+    """What a stream of a DuckDB file sets."""
+
+    table: str | None = Field(
+        default=None, description="`schema.table`, or `table` in schema `main`; the stream's name if absent."
+    )
+
+
+class DuckDBFile(Source):
+    """A DuckDB database file as source, opened for reading only."""
+
+    StreamOptions: ClassVar[type[Spec]] = DuckDBStream
+    facts: ClassVar[ConnectorFacts] = ConnectorFacts(
+        title="DuckDB", family="database", evidence="real_server", evidence_note="the engine itself runs in every test"
+    )
+
+    path: str = Field(description="The database file; relative paths start at the project root.")
+    wait_seconds: float = Field(
+        default=60, description="How long to wait for a process that writes the file before failing."
+    )
+
+    def test_connection(self) -> str:
+        """Open the file; how many tables and views it has."""
+        return f"{len(self.discover())} tables in {self.path}, DuckDB {duckdb.__version__}"
+
+    def discover(self) -> list[str]:
+        """The tables and views as ``schema.table``, sorted."""
+        with duckdb.connect() as connection:
+            self._attach(connection, "source")
+            return sorted(f"{schema}.{name}" for schema, name in _tables(connection, "source"))
+
+    def origin(self, stream: Stream) -> tuple[str, ...]:
+        """Schema and table."""
+        return self._table(stream)
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
+        """The rows of a table or view; DuckDB itself pushes the engine's filter down to it."""
+        schema, table = self._table(stream)
+        alias = f"duckdb_{uuid.uuid4().hex[:12]}"
+        # A connection of its own: ATTACH and DETACH inside the caller's transaction could abort that.
+        side = connection.cursor()
+        opened = [side]
+
+        def close() -> None:
+            if opened:
+                opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
+                side.close()
+
+        try:
+            self._attach(side, alias)
+            known = _tables(side, alias)
+            if (schema, table) not in known:
+                raise ConfigError(
+                    "table.unknown",
+                    f"unknown table '{schema}.{table}'",
+                    where=self.path,
+                    fix=did_you_mean(f"{schema}.{table}", [".".join(name) for name in known], "check `table`"),
+                )
+            return Scan(connection.sql(f"SELECT * FROM {alias}.{qualified(schema, table)}"), close=close)
+        except BaseException:
+            close()
+            raise
+
+    def explain(self, error: BaseException) -> DataflowError | None:
+        """What an error raised while the relation was read means; None where it is none of this source."""
+        return error if isinstance(error, DataflowError) else None
+
+    def _table(self, stream: Stream) -> tuple[str, str]:
+        written = (stream.options.table if isinstance(stream.options, DuckDBStream) else None) or stream.name
+        schema, dot, table = written.partition(".")
+        return (schema, table) if dot else ("main", written)
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
+        path = resolve(self.path)
+        if not path.is_file():
+            raise ConfigError("duckdb.path", f"there is no file {path}", where="path", fix="check `path`")
+        # TYPE said: another kind of file would be opened by another extension, silently.
+        attach = f"ATTACH {literal(str(path))} AS {alias} (TYPE duckdb, READ_ONLY)"
+        _when_free(path, self.wait_seconds, lambda: connection.execute(attach))
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, alias: str) -> list[tuple[str, str]]:
+    listed = " UNION ALL ".join(
+        f"SELECT schema_name, {kind}_name FROM duckdb_{kind}s() WHERE database_name = {literal(alias)} AND NOT internal"
+        for kind in ("table", "view")
+    )
+    return connection.execute(listed).fetchall()
