@@ -120,7 +120,7 @@ def _when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
             return opened()
         except duckdb.Error as error:
             text = str(error)
-            if "Could not set lock" not in text:
+            if not re.search("Could not set lock|Unique file handle conflict", text):
                 raise _cannot_open(path, text) from error
             if time.monotonic() >= deadline:
                 raise _held_by_another(path, text, wait_seconds) from error
@@ -131,12 +131,14 @@ def _when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
 def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
     holder = re.search(r"held in (\S+) \(PID (\d+)\)", text)
     who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+    if "Unique file handle" in text:
+        who = "another load of this process"
     stop = f"wait for it, or stop it (kill {holder[2]})" if holder else "wait for it, or stop it"
     return TransientError(
         "duckdb.locked",
         f"{who} holds {path.name}; waited {waited:g} s",
         where=str(path),
-        fix=f"{stop}; DuckDB lets no one read a file that is being written, nor two write it",
+        fix=f"{stop}; for many writers use a PostgreSQL destination",
     )
 
 
@@ -322,6 +324,7 @@ class DuckDBFile(Source):
                 side.close()
 
         try:
+            self._refuse_own_file(side)
             self._attach(side, alias)
             known = _tables(side, alias)
             if (schema, table) not in known:
@@ -344,6 +347,17 @@ class DuckDBFile(Source):
         written = (stream.options.table if isinstance(stream.options, DuckDBStream) else None) or stream.name
         schema, dot, table = written.partition(".")
         return (schema, table) if dot else ("main", written)
+
+    def _refuse_own_file(self, connection: duckdb.DuckDBPyConnection) -> None:
+        path = os.path.realpath(resolve(self.path))
+        attached = connection.execute("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
+        if path in {os.path.realpath(row[0]) for row in attached}:
+            raise ConfigError(
+                "duckdb.same_file",
+                f"{self.path} is source and destination at once",
+                where="path",
+                fix="read the table by a dbt model or a Python asset of the warehouse, or load into another file",
+            )
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
         path = resolve(self.path)

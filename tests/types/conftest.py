@@ -8,10 +8,14 @@ import pytest
 from dataflow_platform.demo.postgres import PostgresServer
 from tests.types.case import Origin
 from tests.types.destinations import Arrival, InDuckDB, InPostgres
+from tests.types.from_duckdb import FromDuckDB
+from tests.types.from_parquet import FromParquet
 from tests.types.from_postgres import FromPostgres
 
 ORIGINS: dict[str, Callable[[Path, PostgresServer, str], Origin]] = {
     "PostgreSQL": lambda folder, server, database: FromPostgres(server, database),
+    "DuckDB": lambda folder, server, database: FromDuckDB(folder),
+    "Parquet": lambda folder, server, database: FromParquet(folder),
 }
 ARRIVALS: dict[str, Callable[[Path, PostgresServer, str], Arrival]] = {
     "DuckDB": lambda folder, server, database: InDuckDB(folder),

@@ -43,7 +43,10 @@ def load(origin: Origin, cases: Sequence[Case], destination: Destination, target
 
 def cells(origin: Origin, arrival: Arrival) -> Iterator[tuple[Case, Cell]]:
     """The outcome of each case of ``origin`` at one destination, in order."""
-    found = dict(_outcomes(origin, list(enumerate(origin.cases)), arrival))
+    numbered = list(enumerate(origin.cases))
+    # What is odd is likely refused: by itself it costs the others nothing.
+    groups = [[each for each in numbered if not each[1].note], *([each] for each in numbered if each[1].note)]
+    found = {number: cell for group in groups for number, cell in _outcomes(origin, group, arrival)}
     for number, case in enumerate(origin.cases):
         yield case, found[number]
 
