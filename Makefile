@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run check test bench docs clean
+.PHONY: help setup run check test types bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -54,6 +54,9 @@ check: setup ## Format, lint, types, floors, reference pages
 
 test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
+
+types: setup ## Write docs/types.md from a run of the type matrix
+	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py
 
 bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand
 	@exec $(BIN)/python -m benchmarks

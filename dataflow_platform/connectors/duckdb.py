@@ -216,7 +216,9 @@ class DuckDBSession(Session):
         row = self.connection.execute("SELECT current_database()").fetchone()
         file = row[0] if row else ""
         if target.schema.lower() in {file.lower(), *_OWN_SCHEMAS}:
-            what = "the name of the database file" if target.schema.lower() == file.lower() else "a name of DuckDB's own"
+            what = (
+                "the name of the database file" if target.schema.lower() == file.lower() else "a name of DuckDB's own"
+            )
             raise ConfigError(
                 "duckdb.schema",
                 f"schema '{target.schema}' has {what}: DuckDB cannot tell them apart",

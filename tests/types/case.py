@@ -13,7 +13,8 @@ class Case:
 
     ``values`` are what the source is given (SQL text, Python's or Arrow's value); ``means`` what they mean
     in Python's words, the same where absent. ``note`` says what is odd about the values. ``word`` is the
-    DuckDB type that is the very same; '' where DuckDB has none.
+    DuckDB type that is the very same; '' where DuckDB has none. ``declared`` is the type a person declares
+    for the column, where the source lets them.
     """
 
     type: str
@@ -22,10 +23,12 @@ class Case:
     means: tuple[Any, ...] | None = None
     note: str = ""
     word: str = ""
+    declared: str = ""
 
     @property
     def label(self) -> str:
-        return f"{self.type}, {self.note}" if self.note else self.type
+        said = f"{self.type}, declared {self.declared}" if self.declared else self.type
+        return f"{said}, {self.note}" if self.note else said
 
     @property
     def meanings(self) -> tuple[Any, ...]:

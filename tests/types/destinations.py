@@ -96,7 +96,7 @@ class InPostgres:
         return dict(
             self._ask(
                 "SELECT attname, format_type(atttypid, atttypmod) || repeat('[]', attndims - 1) FROM pg_attribute "
-                f"WHERE attrelid = '\"{table.schema}\".\"{table.name}\"'::regclass AND attnum > 0 ORDER BY attnum"
+                f'WHERE attrelid = \'"{table.schema}"."{table.name}"\'::regclass AND attnum > 0 ORDER BY attnum'
             )
         )
 

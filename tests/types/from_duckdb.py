@@ -1,4 +1,5 @@
 """DuckDB's types and values, in a file of another DuckDB than the one that loads them."""
+# ruff: noqa: E501  # one case a line
 
 import itertools
 import re
@@ -15,7 +16,9 @@ from tests.types.from_postgres import BIG_JSON
 STAMPS = ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "0044-03-15 (BC) 12:00:00", "infinity", "-infinity")
 
 
-def same(type: str, family: str, values: Sequence[object], means: Sequence[object] | None = None, note: str = "") -> Case:
+def same(
+    type: str, family: str, values: Sequence[object], means: Sequence[object] | None = None, note: str = ""
+) -> Case:
     return Case(type, family, tuple(values), None if means is None else tuple(means), note, type)
 
 
@@ -81,6 +84,7 @@ CASES = (
 class FromDuckDB:
     """A database file a group of cases."""
 
+    
     title = "DuckDB"
     cases: Sequence[Case] = CASES
 

@@ -1,4 +1,5 @@
 """Parquet's types and values, written by pyarrow; INT96 as Spark writes it."""
+# ruff: noqa: E501  # one case a line
 
 import datetime as dt
 import itertools
@@ -96,6 +97,7 @@ for unit, zone in (("s", None), ("ms", None), ("us", None), ("ms", "UTC"), ("us"
 class FromParquet:
     """A file a group of cases."""
 
+    
     title = "Parquet"
     cases: Sequence[Case] = CASES
 

@@ -1,4 +1,5 @@
 """PostgreSQL's types and values; what each means is written by hand, and the server is asked whether it agrees."""
+# ruff: noqa: E501  # one case a line
 
 import itertools
 from collections.abc import Sequence
@@ -90,7 +91,9 @@ class FromPostgres:
         columns = ", ".join(f"c{number} {case.type}" for number, case in enumerate(cases))
         rows = zip(*padded(cases), strict=True)
         values = ", ".join(f"({id}, {', '.join(map(_literal, row))})" for id, row in enumerate(rows, 1))
-        self._server.execute(f"CREATE TABLE {name} (id int, {columns}); INSERT INTO {name} VALUES {values}", self._database)
+        self._server.execute(
+            f"CREATE TABLE {name} (id int, {columns}); INSERT INTO {name} VALUES {values}", self._database
+        )
         source = Postgres(
             host="127.0.0.1", port=self._server.port, database=self._database, user="postgres",
             password=self._server.password,
