@@ -84,7 +84,6 @@ CASES = (
 class FromDuckDB:
     """A database file a group of cases."""
 
-    
     title = "DuckDB"
     cases: Sequence[Case] = CASES
 

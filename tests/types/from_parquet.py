@@ -97,7 +97,6 @@ for unit, zone in (("s", None), ("ms", None), ("us", None), ("ms", "UTC"), ("us"
 class FromParquet:
     """A file a group of cases."""
 
-    
     title = "Parquet"
     cases: Sequence[Case] = CASES
 

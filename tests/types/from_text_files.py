@@ -1,5 +1,4 @@
 """What CSV and JSON lines hold, written by Python's own csv and json; a field has no type until it is read."""
-# one case a line
 
 import itertools
 from collections.abc import Sequence
@@ -165,7 +164,7 @@ JSON = (
         note="declared",
     ),
     Case("objects", "document", ('{"b": 1, "c": 2}',), declared="STRUCT(b INTEGER)", note="another key"),
-    Case("objects, a key twice", "document", ('{"b": 1, "b": 2}',), word="JSON", note="a key twice"),
+    Case("objects", "document", ('{"b": 1, "b": 2}',), word="JSON", note="a key twice"),
     Case("lists", "document", ("[1, null, 12345678901234567.89]", "[]"), word="JSON"),
     Case("lists", "list:int", ("[1, null, -3]", "[]"), ([1, None, -3], []), word="INTEGER[]", declared="INTEGER[]"),
     Case("lists", "list:int", ("[1.5]",), declared="INTEGER[]", note="a fraction"),

@@ -69,7 +69,12 @@ def _shown(cell: Cell) -> str:
 
 def _words(text: str) -> str:
     """The first line of an error, without what differs from run to run, safe in a table."""
-    line = re.sub(r"/\S+/", "", text.splitlines()[0]).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    line = (
+        re.sub(r"(?<![\w/])/\S+/", "", text.splitlines()[0])
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("*", "\\*")
+    )
     return line if len(line) <= 130 else line[:127].rstrip() + "..."
 
 

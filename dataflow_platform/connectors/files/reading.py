@@ -72,12 +72,12 @@ def declared_types(options: FilesStream, ask: Ask) -> dict[str, str]:
 
 def _csv(files: Sequence[File], options: FilesStream, types: dict[str, str], ask: Ask) -> tuple[str, dict[str, str]]:
     """The rows as texts, and SQL that makes each column's values of them."""
-    for file in files if options.header else ():
-        refuse_alike(header(file, options), file.path)
     reader = f"read_csv({paths(files)}, {_UNITED}, {csv_options(files, options)}"
     # One form of dates for the guess: others are taken for what nobody told us.
     guess = ask(f"DESCRIBE SELECT * FROM {reader}, dateformat = '%Y-%m-%d')")
     guessed = {str(name): str(kind) for name, kind, *_ in guess}
+    for file in files if options.header else ():
+        refuse_alike(header(file, options), file.path)
     for name in types:
         if name not in guessed:
             raise unknown_name("column", name, guessed, "check `columns`")
@@ -140,7 +140,7 @@ def delimiter(files: Sequence[File], options: FilesStream) -> str:
 
 def header(file: File, options: FilesStream) -> list[str]:
     """The fields of the first line of a CSV file."""
-    with opened(file.path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
+    with opened(file.path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="") as text:
         return next(csv.reader(text, delimiter=delimiter([file], options)), [""])
 
 
