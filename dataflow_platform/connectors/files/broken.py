@@ -108,15 +108,19 @@ def _json_line_with(text: io.TextIOWrapper, column: str, value: str) -> tuple[in
 
 
 def _spelled(line: str, column: str) -> set[str]:
-    try:
-        row = json.loads(line, parse_float=str, parse_int=str)
-    except ValueError:
-        return set()
-    if not column:
-        return set(row) if isinstance(row, dict) else set()
-    held = row.get(column) if isinstance(row, dict) else None
-    texts = {str(held)[:200], json.dumps(held, ensure_ascii=False)[:200]}
-    return texts | {json.dumps(held, ensure_ascii=False, separators=(",", ":"))[:200]}
+    """How a refusal may write what ``line`` holds in ``column``: the keys, where no column is meant."""
+    found: set[str] = set()
+    for number in (str, None):  # with the digits of the file, and as JSON writes them
+        try:
+            row = json.loads(line, parse_float=number, parse_int=number)
+        except ValueError:
+            return found
+        if not isinstance(row, dict):
+            return found
+        held = row.get(column) if column else list(row)
+        written = json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+        found |= {str(held)[:200], written[:200]} | (set() if column else set(row))
+    return found
 
 
 def _first_line(text: str) -> str:

@@ -84,7 +84,7 @@ def _csv(files: Sequence[File], options: FilesStream, types: dict[str, str], ask
     rows = f"{reader}, all_varchar = true, filename = {literal(_FILE)})"
     texts = {name: quote(name) for name in guessed}
     open_types = {name: kind for name, kind in guessed.items() if name not in types}
-    found = types | types_of(rows, {name: texts[name] for name in open_types}, open_types, ask)
+    found = types | types_of(rows, {name: f"nullif({texts[name]}, '')" for name in open_types}, open_types, ask)
     columns = {}
     separator = delimiter(files, options)
     for number, (name, text) in enumerate(texts.items()):
@@ -140,7 +140,10 @@ def delimiter(files: Sequence[File], options: FilesStream) -> str:
 
 def header(file: File, options: FilesStream) -> list[str]:
     """The fields of the first line of a CSV file."""
-    with opened(file.path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="") as text:
+    with (
+        opened(file.path) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="") as text,
+    ):
         return next(csv.reader(text, delimiter=delimiter([file], options)), [""])
 
 
