@@ -81,7 +81,7 @@ def _csv(files: Sequence[File], options: FilesStream, types: dict[str, str], ask
     for name in types:
         if name not in guessed:
             raise unknown_name("column", name, guessed, "check `columns`")
-    rows = f"{reader}, all_varchar = true, filename = {literal(_FILE)})"
+    rows = f"{reader}, all_varchar = true, allow_quoted_nulls = false, filename = {literal(_FILE)})"
     texts = {name: quote(name) for name in guessed}
     open_types = {name: kind for name, kind in guessed.items() if name not in types}
     found = types | types_of(rows, {name: f"nullif({texts[name]}, '')" for name in open_types}, open_types, ask)
@@ -152,7 +152,7 @@ def csv_options(files: Sequence[File], options: FilesStream) -> str:
     nulls = ", ".join(literal(value) for value in dict.fromkeys((*options.null_values, "")))
     said = (
         f"delim = {literal(delimiter(files, options))}, quote = '\"', escape = '\"', comment = '', skip = 0, "
-        f"strict_mode = true, header = {literal(options.header)}, nullstr = [{nulls}], allow_quoted_nulls = false"
+        f"strict_mode = true, header = {literal(options.header)}, nullstr = [{nulls}]"
     )
     if options.columns and not options.header:
         said += f", names = [{', '.join(literal(name) for name in options.columns)}]"
