@@ -23,8 +23,11 @@ from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, Stat
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
 from dataflow_platform.core.sql import literal
 
+# The catalogue takes names that differ in case only for one.
 _TABLES = """
-SELECT DISTINCT c.table_schema, c.table_name FROM information_schema.columns c
+SELECT DISTINCT CONVERT(c.table_schema USING utf8mb4) COLLATE utf8mb4_bin AS table_schema,
+       CONVERT(c.table_name USING utf8mb4) COLLATE utf8mb4_bin AS table_name
+FROM information_schema.columns c
 JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
 WHERE c.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
   AND t.table_type <> 'SEQUENCE' AND FIND_IN_SET('select', c.privileges) > 0
@@ -152,26 +155,28 @@ class MySQL(MySQLConnection, Source):
         """The catalogue hides what an account may not read: columns would be missing without a word."""
         import pymysql
 
+        name, ticks = f"{schema}.{table}", f"{ticked(schema)}.{ticked(table)}"
         try:
-            ask(f"SELECT * FROM {ticked(schema)}.{ticked(table)} LIMIT 0")
+            ask("PREPARE dataflow FROM %s", f"SELECT * FROM {ticks}")
         except pymysql.Error as error:
-            name, number = f"{schema}.{table}", error.args[0] if error.args else None
-            known = self.discover() if number in (*_DENIED, _NO_TABLE) else []
-            if number == _NO_TABLE or (number in _DENIED and name not in known and nearest(name, known)):
+            if error.args[0] == _NO_TABLE:
                 raise ConfigError(
                     "table.unknown",
                     f"unknown table '{name}'",
                     where=self.where(),
-                    fix=did_you_mean(name, known, "dataflow connections discover"),
+                    fix=did_you_mean(name, self.discover(), "dataflow connections discover"),
                 ) from None
-            if number in _DENIED:
-                raise ConfigError(
-                    "mysql.permission",
-                    f"user '{self.user}' may not read all of {name}: {self.scrubbed(str(error.args[1]))}",
-                    where=self.where(),
-                    fix=f"GRANT SELECT ON {ticked(schema)}.{ticked(table)} TO {ticked(self.user)};",
-                ) from None
-            raise
+            if error.args[0] not in _DENIED:
+                raise
+            # The server says the same of a table that is not there where the account has rights to some only.
+            near = nearest(name, self.discover())
+            raise ConfigError(
+                "mysql.permission",
+                f"user '{self.user}' may not read all of {name}, or there is no such table: {error.args[1]}",
+                where=self.where(),
+                fix=(f"did you mean '{near}'? Else " if near and near != name else "")
+                + f"GRANT SELECT ON {ticks} TO {ticked(self.user)};",
+            ) from None
 
 
 def _encrypted(ask: Ask) -> bool:
