@@ -118,6 +118,7 @@ def test_scan_inside_a_transaction_leaves_it_usable_and_closes_everything(
     mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer
 ) -> None:
     """The engine scans, writes, closes the scan and only then commits."""
+    engine.execute("DROP TABLE IF EXISTS copied")
     engine.execute("BEGIN")
     scan = mysql_shop.scan(engine, stream("names"), State())
     scan.relation.create("copied")

@@ -257,14 +257,14 @@ def test_words_of_the_query_are_no_complaint(mysql_shop: MySQL) -> None:
     assert told.code == "column.unknown"
 
 
-def test_without_scanner_the_fix_names_the_package(
-    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_scanner_the_fix_names_the_package(mysql_shop: MySQL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a wheel nor a way to fetch one: the folder for extensions is empty and offline."""
     monkeypatch.setattr(mysql_connection.importlib.util, "find_spec", lambda name: None)
-    engine.execute("SET extension_directory = '/nonexistent/extensions'")
-    with pytest.raises(ConfigError) as caught:
-        mysql_shop.scan(engine, stream("orders"), State())
+    with (
+        duckdb.connect(config={"extension_directory": "/nonexistent/extensions"}) as bare,
+        pytest.raises(ConfigError) as caught,
+    ):
+        mysql_shop.scan(bare, stream("orders"), State())
     assert caught.value.code == "mysql.scanner"
     assert caught.value.fix == f"pip install duckdb-extension-mysql-scanner=={duckdb.__version__}"
 
