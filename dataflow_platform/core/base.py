@@ -76,15 +76,13 @@ class Scan:
 
     ``position`` may be filled while the relation is being read; it is stored afterwards, in the
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
-    (None: the engine counts). ``close`` frees what the scan holds. ``repeatable``: read a second time
-    in the same transaction, the relation gives the same rows; if not, the engine reads it once.
+    (None: the engine counts). ``close`` frees what the scan holds.
     """
 
     relation: "duckdb.DuckDBPyRelation"
     position: dict[str, Any] = field(default_factory=dict)
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
-    repeatable: bool = True
     close: Callable[[], None] = lambda: None
 
 
