@@ -8,7 +8,7 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
+from dataflow_platform.engine import contract, extract, injection, key_history, rejected, state, validate
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -59,9 +59,10 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
     filtered = _clear_stage(staged)
     _refuse_if_moved_on(staged)
-    quarantined = quarantine.save_rejected(staged)
+    quarantined = rejected.save(staged)
     injection.reach("quarantine_written")
     counts = _write_rows(staged)
+    key_history.save(staged)
     counts["filtered"] += filtered
     injection.reach("rows_written")
     if staged.after is not None:
@@ -75,9 +76,12 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 def _clear_stage(staged: StagedLoad) -> int:
     """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
-    quarantine.set_aside(staged)
+    rejected.set_aside(staged)
+    plan = _plan(staged)
+    rejected.supersede(staged, plan)
+    key_history.note(staged, plan)
     counts = dict.fromkeys(COUNTED, 0)
-    for statement in staged.load.strategy.statements(_plan(staged)):
+    for statement in staged.load.strategy.statements(plan):
         if statement.on == "stage":
             counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
     staged.session.settle()
@@ -103,10 +107,11 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     assert staged.staged is not None
     assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
-    for name in validate.mask_columns(staged.rules):
+    for name in (*validate.mask_columns(staged.rules), *staged.hidden):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
+    key_history.before(staged)
     counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
     if plan.target_is_new or load.strategy.replaces_target():
