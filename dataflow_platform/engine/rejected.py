@@ -163,6 +163,11 @@ def open_rows(load: StreamLoad, types: Mapping[str, str]) -> str:
     )
 
 
+def broke(rule: str) -> str:
+    """SQL of the engine over the quarantine table: a row that broke this rule."""
+    return f"list_contains(json_extract_string(reasons, '$[*].rule'), {literal(rule)})"
+
+
 def described(load: StreamLoad) -> str:
     """The load strategy with its options: rows can only be replayed by the one that set them aside."""
     model = getattr(load.strategy, "model_dump", None)

@@ -90,8 +90,7 @@ def _pick(session: Session, load: StreamLoad, selection: Selection) -> int:
         session.expose(Table(schema, name))
     wanted = [rejected.of_stream(load)]
     if selection.rule is not None:
-        broken = "json_extract_string(reasons, '$[*].rule')"
-        wanted.append(f"list_contains({broken}, {literal(selection.rule)})")
+        wanted.append(rejected.broke(selection.rule))
     if selection.ids:
         wanted.append(f"quarantine_id IN ({', '.join(map(literal, selection.ids))})")
     rows = f"SELECT * FROM {system_table(schema, QUARANTINE)} WHERE {' AND '.join(wanted)}"
