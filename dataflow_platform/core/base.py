@@ -77,10 +77,9 @@ class Scan:
 
     ``position`` may be filled while the relation is being read; it is stored afterwards, in the
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
-    (None: the engine counts). ``close`` frees what the scan holds.
-
-    ``located`` is the same relation with more columns that say where each row stood: ``places`` maps each of
-    them to its word (file, row, page). The engine takes it where rows may go to quarantine.
+    (None: the engine counts). ``close`` frees what the scan holds. ``repeatable``: read a second time
+    in the same transaction, the relation gives the same rows; if not, the engine reads it once.
+    ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     """
 
     relation: "duckdb.DuckDBPyRelation"
@@ -89,6 +88,7 @@ class Scan:
     places: Mapping[str, str] = field(default_factory=dict)
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
+    repeatable: bool = True
     close: Callable[[], None] = lambda: None
 
 
@@ -114,6 +114,9 @@ class DestinationFacts(ConnectorFacts):
     transaction: Literal["full", "table_commit", "none"] = "full"
     single_writer: bool = False
     """One process writes at a time: the assets of such a destination share a Dagster pool."""
+    read_back: Literal["in_place", "by_copy", "none"] = "none"
+    """How an open transaction's rows get back into the engine, to be compared: it reads the tables itself, they
+    travel (at a price: only where ``reconcile: on`` asks for it), or they do not."""
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -237,6 +240,15 @@ class Session(ABC):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make the rows of the engine's staging table the whole target, writing them no more than once."""
 
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
+
+        ``columns`` come in their types; those the destination cannot tell exactly are left out, and a value that is
+        none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
+        destination's facts say ``read_back``.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def commit(self) -> None:
         """Make everything visible at once."""
@@ -351,8 +363,7 @@ class LoadStrategy(Spec, ABC):
     """Rows that miss the cursor go to quarantine, where the stream has one."""
 
     reach: ClassVar[Reach | None] = None
-    """What a row's coming may change: nothing but itself, its key, its partition, the whole table. Rows that were
-    in quarantine are loaded by it afterwards; None: they cannot be."""
+    """How much of the table may be another for one more row: a replay turns on it. None: it cannot be replayed."""
 
     @abstractmethod
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
@@ -377,8 +388,7 @@ class LoadStrategy(Spec, ABC):
         return False
 
     def supersedes(self, plan: LoadPlan) -> str | None:
-        """SQL of the engine over ``late``, a row an earlier load set aside: TRUE where the good rows of this load
-        (in the stage) would have taken its place for good. None: no load ever does."""
+        """SQL of the engine over a row ``late`` of an earlier load: TRUE where it is moot once the stage is loaded."""
         return None
 
     def partition_columns(self, columns: Sequence[str]) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import duckdb
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import contract, injection, key_rebuild, partition_replay, query_errors, rejected, state
+from dataflow_platform.engine import contract, key_rebuild, partition_replay, query_errors, rejected, state
 from dataflow_platform.engine.replay_batch import OUTCOME, PICKED, Batch, judge
 from dataflow_platform.engine.replay_file import corrected
 from dataflow_platform.engine.state import LOADS, QUARANTINE, system_table

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, State, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 
@@ -69,12 +70,14 @@ def ensure_tables(session: Session, schema: str) -> None:
     A table an earlier version made gets the columns it lacks.
     """
     session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    injection.reach("table_ensured")
     for name, columns in _TABLES.items():
         session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
         there = {column.name for column in session.columns(Table(schema, name)) or ()}
         for column in columns.split(", "):
             if column.partition(" ")[0] not in there:
                 session.execute(f"ALTER TABLE {system_table(schema, name)} ADD COLUMN IF NOT EXISTS {column}")
+        injection.reach("table_ensured")
 
 
 def load_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
@@ -83,6 +86,7 @@ def load_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
         f"SELECT cursor_value, cursor_type, boundary, position FROM {system_table(schema, STATE)} "
         f"WHERE {_is(pipeline, stream)}"
     )
+    injection.reach("state_read")
     if not rows:
         return State()
     cursor, cursor_type, boundary, position = rows[0]
