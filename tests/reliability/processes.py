@@ -90,6 +90,8 @@ def fork(function: Callable[..., None], given: Any, kill_seconds: float | None =
 def _load(job: Job, parent: Connection) -> None:
     from tests.reliability import workload
 
+    # Forked from `python -c`, DuckDB takes us for a person at a prompt and draws progress bars.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     counted: dict[str, int] = {}
     if job.count:
         injection.arm(counted.__setitem__)
