@@ -8,7 +8,8 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
+from dataflow_platform.engine import extract, injection, quarantine, state, validate
+from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -76,6 +77,9 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 def _clear_stage(staged: StagedLoad) -> int:
     """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
     quarantine.set_aside(staged)
+    assert staged.plan is not None
+    assert staged.staged is not None
+    apply.fit_rows(staged.session, staged.plan, staged.staged)
     counts = dict.fromkeys(COUNTED, 0)
     for statement in staged.load.strategy.statements(_plan(staged)):
         if statement.on == "stage":
@@ -105,13 +109,13 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in validate.mask_columns(staged.rules):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
-    contract.apply(session, plan, load.target)
+    apply.alter_target(session, plan, load.target)
     injection.reach("schema_applied")
     counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
     if plan.target_is_new or load.strategy.replaces_target():
         if not plan.target_is_new:
-            contract.fit_stage(session, plan, staged.staged)
+            apply.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
     else:
@@ -183,4 +187,5 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         cursor_before=staged.before.cursor,
         cursor_after=after.cursor,
         checks=json.dumps([validate.as_record(verdict) for verdict in staged.verdicts]),
+        primary_key=json.dumps(list(staged.primary_key)),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -12,6 +13,7 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import extract, injection, planning, query_errors, state, transform, validate
+from dataflow_platform.engine.contract import policy
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -39,6 +41,7 @@ def stage(load: StreamLoad) -> StagedLoad:
 
 
 def _refuse_unfit(load: StreamLoad) -> None:
+    policy.check(load.contract, load.strategy, load.strategy_name)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
             "stream.primary_key",
@@ -88,19 +91,21 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.lineage, result.plain = query.lineage, query.plain
     result.primary_key = planning.mapped_key(load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
+    # Decided before anything is read: a stream that may not be loaded costs nothing.
+    planning.decide(result, query)
+    planning.refuse(result)
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
     _require_tables(load, session)
-    # Decided before anything is read: a stream that may not be loaded costs nothing.
-    added = planning.decide(result, query)
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
-    judged = validate.with_masks(planning.with_added(query.sql, added), result.rules)
+    judged = validate.with_masks(planning.staged_query(query.sql, result), result.rules)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    planning.settle(result)
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -165,7 +170,5 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:
-        result.after = State(
-            result.after.cursor, result.after.cursor_type, result.after.boundary, dict(extraction.scan.position)
-        )
+        result.after = replace(result.after, position=dict(extraction.scan.position))
     result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]

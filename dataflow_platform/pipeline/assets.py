@@ -3,16 +3,27 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
+from dataflow_platform.core.base import (
+    Check,
+    Destination,
+    LoadStrategy,
+    Source,
+    Stream,
+    Table,
+    Transformation,
+    Window,
+)
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
+from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.contract.rules import rule_names
 from dataflow_platform.engine.failures import as_failure, boundary
 from dataflow_platform.engine.load import blocked
 from dataflow_platform.engine.planning import CURSOR_RULE, KEY_RULE
@@ -43,6 +54,7 @@ class StreamAsset:
     strategy: LoadStrategy
     steps: Sequence[Transformation]
     checks: Sequence[Check]
+    contract: Contract
 
     @property
     def key(self) -> dg.AssetKey:
@@ -97,7 +109,7 @@ class StreamAsset:
         rules = {KEY_RULE: "Every row has its whole primary key."} if self.strategy.needs_primary_key else {}
         if self.strategy.needs_cursor_values and self.stream.cursor:
             rules[CURSOR_RULE] = "Every row has a cursor value: its place in the history."
-        return rules
+        return rules | rule_names(self.contract)
 
     def _check_specs(self) -> list[dg.AssetCheckSpec]:
         self.check_names()
@@ -143,21 +155,27 @@ class StreamAsset:
         # A resumed run continues the loads of the run it resumes: what that one committed is not moved again.
         tags = context.run.tags
         run = tags.get(_ROOT, context.run.run_id) if tags.get(_RESUMED) == "true" else context.run.run_id
+        load = self.load(
+            getattr(context.resources, self.source_key),
+            getattr(context.resources, self.io_manager_key).destination,
+            str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
+        )
+        return replace(load, run_id=context.run.run_id, partition_key=label, window=window)
+
+    def load(self, source: Source, destination: Destination, load_id: str) -> StreamLoad:
+        """One load of the stream, outside of any partition."""
         return StreamLoad(
             pipeline=self.pipeline.name,
             stream=self.stream,
-            source=getattr(context.resources, self.source_key),
-            destination=getattr(context.resources, self.io_manager_key).destination,
+            source=source,
+            destination=destination,
             target=self.table,
             strategy=self.strategy,
             strategy_name=self.strategy_name,
-            load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
-            run_id=context.run.run_id,
+            load_id=load_id,
             steps=self.steps,
             checks=self.checks,
-            contract=self.spec.contract or self.pipeline.contract,
-            partition_key=label,
-            window=window,
+            contract=self.contract,
         )
 
     def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:

@@ -37,6 +37,8 @@ class Built:
     timetable: Timetable = field(default_factory=Timetable)
     targets: dict[str, tuple[Connection, str, list[str]]] = field(default_factory=dict)
     """Pipeline -> its destination, schema and streams."""
+    streams: dict[str, dict[str, tuple[StreamAsset, Connection]]] = field(default_factory=dict)
+    """Pipeline -> stream -> its asset and the connection it reads from."""
     problems: list[DataflowError] = field(default_factory=list)
 
     def add(self, other: "Built") -> None:
@@ -47,6 +49,7 @@ class Built:
         self.resources.update(other.resources)
         self.timetable.add(other.timetable)
         self.targets.update(other.targets)
+        self.streams.update(other.streams)
         self.problems += other.problems
 
     def definitions(self) -> dg.Definitions:
@@ -104,6 +107,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         with _beta_features():
             built.assets += [asset.definition(), _origin_spec(asset, source)]
         keys.append(asset.key)
+        built.streams.setdefault(spec.name, {})[stream_spec.name] = (asset, source)
         if spec.sensor:
             built.sensors.append(arrival_sensor(asset.key, asset.stream, source.source, spec.sensor))
     if spec.schedule:
@@ -141,6 +145,7 @@ def _stream(
         strategy=strategy,
         steps=resolve.steps(stream, document, path),
         checks=resolve.checks(stream, document, path),
+        contract=resolve.contract(stream, spec, (strategy_name, strategy), document, path),
     )
     asset.check_names()
     return asset

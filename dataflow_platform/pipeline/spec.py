@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from dataflow_platform.core.base import Spec
-from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.contract import Contract, SchemaPolicy
 
 
 def _as_list(value: Any) -> Any:
@@ -96,7 +96,9 @@ class StreamSpec(Spec):
     checks: list[dict[str, Any]] = Field(
         default_factory=list, description="Rules in order, one key each: `- not_null: id`."
     )
-    contract: Contract | None = Field(default=None, description="Schema contract of this stream.")
+    contract: Contract | None = Field(
+        default=None, description="Schema contract of this stream; what it does not set is the pipeline's."
+    )
     freshness: Freshness | None = Field(default=None, description="How old the asset may get.")
     owners: list[str] | None = Field(default=None, description="E-mail addresses or `team:name`.")
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
@@ -112,7 +114,7 @@ class PipelineSpec(Spec):
     )
     destination: Target = Field(default_factory=Target, description="Where the streams are loaded.")
     streams: list[StreamSpec] = Field(min_length=1, description="What is read; each stream is an asset.")
-    contract: Contract = Field(default_factory=Contract, description="Schema contract of all streams.")
+    contract: SchemaPolicy = Field(default_factory=SchemaPolicy, description="Schema contract of all streams.")
     schedule: Schedule | None = Field(default=None, description="When all streams run.")
     sensor: Sensor | None = Field(default=None, description="Run a stream when its source has something new.")
     freshness: Freshness | None = Field(default=None, description="How old the assets may get.")

@@ -29,7 +29,7 @@ class Transfer:
 class Translated:
     """One statement. ``with_parameters`` is its text for the driver's own placeholders.
 
-    ``ensures`` is set for CREATE ... IF NOT EXISTS: the table (or, with an empty name, the schema) it is about.
+    ``ensures`` is set for CREATE and ADD COLUMN ... IF NOT EXISTS: the table (or, with an empty name, the schema).
     ``transfer`` is set where the statement only moves rows from one table into another.
     """
 
@@ -65,12 +65,10 @@ def translated(sql: str) -> Translated:
 
 
 def _ensured(tree: exp.Expr) -> Table | None:
-    if not (isinstance(tree, exp.Create) and tree.args.get("exists")):
-        return None
+    creates = isinstance(tree, exp.Create) and tree.args.get("exists") and tree.kind in ("SCHEMA", "TABLE")
+    adds = isinstance(tree, exp.Alter) and any(action.args.get("exists") for action in tree.args["actions"])
     table = tree.find(exp.Table)
-    if table is None or tree.kind not in ("SCHEMA", "TABLE"):
-        return None
-    return Table(table.db, table.name)
+    return Table(table.db, table.name) if table and (creates or adds) else None
 
 
 def _transfer(tree: exp.Expr) -> Transfer | None:

@@ -17,7 +17,8 @@ from dataflow_platform.core.sql import qualified, quote
 
 _COLUMNS = """
 SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
-           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int
+           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int,
+       NOT a.attnotnull
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -134,9 +135,10 @@ class PostgresSession(Session):
 
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns in order, as this transaction sees them; None where there is no such table."""
-        return tuple(Column(name, word_of(kind, dims)) for name, kind, dims in self._catalogue(table)) or None
+        rows = self._catalogue(table)
+        return tuple(Column(name, word_of(kind, dims), nullable=free) for name, kind, dims, free in rows) or None
 
-    def _catalogue(self, table: Table) -> list[tuple[str, str, int]]:
+    def _catalogue(self, table: Table) -> list[tuple[str, str, int, bool]]:
         with self._told() as cursor:
             cursor.execute(_COLUMNS, [table.schema, table.name])
             return list(cursor.fetchall())
@@ -144,7 +146,7 @@ class PostgresSession(Session):
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL).
 
-        CREATE ... IF NOT EXISTS commits by itself: streams that share a new schema need not wait for
+        CREATE and ADD COLUMN ... IF NOT EXISTS commit by themselves: streams that share a new schema need not wait for
         one another's rows, and an empty table of ours shows nobody anything.
         """
         statement = translated(sql)
@@ -163,7 +165,7 @@ class PostgresSession(Session):
             return max(int(cursor.rowcount), 0)
 
     def _ensure(self, table: Table, create: str) -> None:
-        if table.name and self._catalogue(table):
+        if table.name and create.startswith("CREATE") and self._catalogue(table):
             return
         with self._told() as cursor:
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [table.schema])
@@ -194,7 +196,7 @@ class PostgresSession(Session):
 
     def _append(self, table: Table, names: Sequence[str], query: str) -> int:
         described = self._described(query)
-        there = {name: _spelled(kind) for name, kind, _ in self._catalogue(table)}
+        there = {name: _spelled(kind) for name, kind, *_ in self._catalogue(table)}
         into = qualified(table.schema, table.name)
         kinds = [_spelled(stored(column.type).landed) for column in described]
         if [there.get(name) for name in names] == kinds:
@@ -245,7 +247,10 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and not self._bare(target) and set(old) == set(kept):
+        alike = old is not None and {(each.name, each.type) for each in old} == {
+            (each.name, each.type) for each in kept
+        }
+        if old is not None and alike and not self._bare(target):
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
