@@ -7,7 +7,7 @@ from dataflow_platform.core.base import AddedColumn, Column, RowShape, Rule
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, transform, validate
+from dataflow_platform.engine import extract, state, transform, validate
 from dataflow_platform.engine.contract import apply, key, rename, rules
 from dataflow_platform.engine.contract.decide import Decision, Incoming
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -17,7 +17,19 @@ CURSOR_RULE = "cursor_present"
 _GIVEN = "_dataflow_given_"
 
 
-def decide(result: StagedLoad, query: transform.Query) -> None:
+def plan(result: StagedLoad, extraction: extract.Extraction) -> transform.Query:
+    """The query of the stream's steps; in ``result`` what is known of its rows, and what becomes of the target."""
+    load = result.load
+    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
+    result.columns = transform.describe(result.session, query)
+    result.lineage, result.plain = query.lineage, query.plain
+    result.primary_key = mapped_key(load.stream.primary_key, query)
+    result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
+    _decide(result, query)
+    return query
+
+
+def _decide(result: StagedLoad, query: transform.Query) -> None:
     """Plan the target's schema: ``plan``, ``shape`` and ``added`` of ``result``, its columns as they will be staged.
 
     ``added`` are the columns the load strategy adds to the target, which no contract can forbid. What the contract

@@ -22,7 +22,7 @@ from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 def stage(load: StreamLoad) -> StagedLoad:
     """Read, transform, check and stage one stream; the caller publishes it or closes it."""
     begun = monotonic()
-    _refuse_unfit(load)
+    refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     session = load.destination.session()
     try:
@@ -40,7 +40,8 @@ def stage(load: StreamLoad) -> StagedLoad:
         raise
 
 
-def _refuse_unfit(load: StreamLoad) -> None:
+def refuse_unfit(load: StreamLoad) -> None:
+    """Raise a ConfigError where contract, key or destination do not fit the load strategy."""
     policy.check(load.contract, load.strategy, load.strategy_name)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
@@ -66,14 +67,15 @@ def _fill(result: StagedLoad) -> None:
     wanted = load.strategy.reads_from(stored, load.window)
     extraction = extract.extract(session, load.source, load.stream, wanted)
     try:
-        with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.scan.close()
 
 
 @contextmanager
-def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
+def told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
+    """Errors of the engine inside the block as what they meant: the source's own, or the query's."""
     try:
         yield
     except duckdb.Error as error:
@@ -86,13 +88,8 @@ def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> I
 
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
     load, session = result.load, result.session
-    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
-    result.columns = transform.describe(session, query)
-    result.lineage, result.plain = query.lineage, query.plain
-    result.primary_key = planning.mapped_key(load.stream.primary_key, query)
-    result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
     # Decided before anything is read: a stream that may not be loaded costs nothing.
-    planning.decide(result, query)
+    query = planning.plan(result, extraction)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
     _require_tables(load, session)

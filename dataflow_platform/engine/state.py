@@ -92,6 +92,12 @@ def load_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
     return State(cursor, cursor_type, tuple(json.loads(boundary)), json.loads(position), boundary_columns=made_of)
 
 
+def peek_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
+    """The stream's state where nothing may be created: empty where the table is missing or from an older version."""
+    there = {column.name for column in session.columns(Table(schema, STATE)) or ()}
+    return load_state(session, schema, pipeline, stream) if "boundary_columns" in there else State()
+
+
 def save_state(session: Session, schema: str, pipeline: str, stream: str, state: State, load_id: str) -> None:
     """Replace the stream's state, in the session's transaction."""
     reset_state(session, schema, pipeline, stream)

@@ -138,10 +138,13 @@ class SchemaPlan:
     required: frozenset[str] = frozenset()
     """Columns that are NOT NULL in the target, as it names them; a table that takes its place keeps that."""
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """What will be done, a line a change."""
         said = [str(change) for change in self.changes]
         if self.target_is_new:
             listed = ", ".join(f"{column.name} {column.type}" for column in self.columns)
             said.insert(0, f"create the table ({listed})")
-        said += [f"refused: {refusal.what}" for refusal in self.refusals]
-        return "; ".join(said) or "no change"
+        return said if said or self.refusals else ["no change"]
+
+    def __str__(self) -> str:
+        return "; ".join([*self.lines(), *(f"refused: {refusal.what}" for refusal in self.refusals)])
