@@ -120,7 +120,7 @@ COLUMNS = [
         rows="1 7 -; 2 5000000000 x", columns="id INTEGER, m BIGINT, extra VARCHAR",
     ),
     Drift(
-        "another case only", before=_ONE, after=("2 AS ID, 'b' AS V",),
+        "another case only", new_key=("ID",), before=_ONE, after=("2 AS ID, 'b' AS V",),
         plan="load column ID as id; load column V as v", rows="1 a; 2 b", columns="id INTEGER, v VARCHAR",
     ),
     Drift(
@@ -184,7 +184,7 @@ COLUMNS = [
     Drift(
         "new field evolves", before=("1 AS id, {'city': 'x'} AS addr",),
         after=("2 AS id, {'zip': '1', 'city': 'y'} AS addr",),
-        plan="add field addr.zip VARCHAR", rows="1 {'city': x, 'zip': NULL}; 2 {'city': y, 'zip': 1}",
+        plan="add field addr.zip VARCHAR", rows="1 {'city': 'x', 'zip': None}; 2 {'city': 'y', 'zip': '1'}",
         columns="id INTEGER, addr STRUCT(city VARCHAR, zip VARCHAR)", waived=_JSON,
     ),
     Drift(
@@ -196,26 +196,26 @@ COLUMNS = [
         "new field is left out", before=("1 AS id, {'city': 'x'} AS addr",),
         after=("2 AS id, {'city': 'y', 'zip': '1'} AS addr", "3 AS id, {'city': 'z', 'zip': NULL} AS addr"),
         contract={"new_columns": "discard"},
-        plan="leave out field addr.zip VARCHAR", rows="1 {'city': x}; 2 {'city': y}; 3 {'city': z}",
+        plan="leave out field addr.zip VARCHAR", rows="1 {'city': 'x'}; 2 {'city': 'y'}; 3 {'city': 'z'}",
         left_out={"addr": 1}, waived=_JSON,
     ),
     Drift(
         "new field keeps rows out", before=("1 AS id, {'city': 'x'} AS addr",),
         after=("2 AS id, {'city': 'y', 'zip': '1'} AS addr", "3 AS id, {'city': 'z', 'zip': NULL} AS addr"),
         contract={"new_columns": "quarantine"},
-        plan="keep rows with a value in field addr.zip VARCHAR out", rows="1 {'city': x}; 3 {'city': z}",
+        plan="keep rows with a value in field addr.zip VARCHAR out", rows="1 {'city': 'x'}; 3 {'city': 'z'}",
         quarantined={"contract_new_columns": 1}, waived=_JSON,
     ),
     Drift(
         "missing field becomes NULL", before=("1 AS id, {'city': 'x', 'zip': '1'} AS addr",),
         after=("2 AS id, {'city': 'y'} AS addr",),
-        plan="load NULL into field addr.zip VARCHAR", rows="1 {'city': x, 'zip': 1}; 2 {'city': y, 'zip': NULL}",
+        plan="load NULL into field addr.zip VARCHAR", rows="1 {'city': 'x', 'zip': '1'}; 2 {'city': 'y', 'zip': None}",
         waived=_JSON,
     ),
     Drift(
         "missing field keeps all rows out", before=("1 AS id, {'city': 'x', 'zip': '1'} AS addr",),
         after=("2 AS id, {'city': 'y'} AS addr",), contract={"missing_columns": "quarantine"},
-        plan="keep all rows out: field addr.zip VARCHAR is missing", rows="1 {'city': x, 'zip': 1}",
+        plan="keep all rows out: field addr.zip VARCHAR is missing", rows="1 {'city': 'x', 'zip': '1'}",
         quarantined={"contract_missing_columns": 1}, waived=_JSON,
     ),
 ]  # fmt: skip

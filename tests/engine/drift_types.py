@@ -185,12 +185,12 @@ TYPES = [
         "fields deep inside grow", before=("1 AS id, {'l': [{'n': 7}]} AS v",),
         after=("2 AS id, {'l': [{'n': 5000000000, 'w': 'x'}]} AS v",),
         plan="widen field v.l[].n from INTEGER to BIGINT; add field v.l[].w VARCHAR",
-        rows="1 {'l': [{'n': 7, 'w': NULL}]}; 2 {'l': [{'n': 5000000000, 'w': x}]}",
+        rows="1 {'l': [{'n': 7, 'w': None}]}; 2 {'l': [{'n': 5000000000, 'w': 'x'}]}",
         columns="id INTEGER, v STRUCT(l STRUCT(n BIGINT, w VARCHAR)[])", waived=_JSON,
     ),
     Drift(
         "map values grow", before=("1 AS id, MAP {'k': 7} AS v",), after=("2 AS id, MAP {'k': 5000000000} AS v",),
-        plan="widen field v{value} from INTEGER to BIGINT", rows="1 {k=7}; 2 {k=5000000000}",
+        plan="widen field v{value} from INTEGER to BIGINT", rows="1 {'k': 7}; 2 {'k': 5000000000}",
         columns="id INTEGER, v MAP(VARCHAR, BIGINT)", waived=_JSON,
     ),
     Drift(

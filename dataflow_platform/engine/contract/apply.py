@@ -89,9 +89,10 @@ def fit_rows(session: Session, plan: SchemaPlan, staged: Table) -> None:
     # DuckDB commits no DELETE together with an ALTER of the same table.
     session.settle()
     for each in casts:
+        # TRY: DuckDB converts the rows that were deleted as well.
+        name, table = quote(each.name), qualified(staged.schema, staged.name)
         session.in_engine(
-            f"ALTER TABLE {qualified(staged.schema, staged.name)} "
-            f"ALTER COLUMN {quote(each.name)} SET DATA TYPE {each.type}"
+            f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {each.type} USING TRY_CAST({name} AS {each.type})"
         )
     session.settle()
 

@@ -165,7 +165,7 @@ class Decision:
             return
         kept = str(merged)
         if merged != target and "freeze" not in verdicts:
-            grows = parse(there.type).name in ("STRUCT", "LIST", "ARRAY", "MAP") and merged.name == target.name
+            grows = any(word in kept for word in ("STRUCT(", "MAP("))
             self.alterations.append(Alteration("grow_nested" if grows else "widen_type", there.name, kept))
         self.columns.append(Column(there.name, kept))
         if kept == column.stored:
