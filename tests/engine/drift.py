@@ -26,8 +26,8 @@ class Drift:
     ``plan`` is what `dataflow plan` says before the second load, ``done`` what the load says it did where that
     differs. ``rows`` are the table's rows afterwards as texts, sorted: values behind one another, NULL as ``-``.
     ``columns`` is the table's schema afterwards, where it is worth saying. ``quarantined`` counts rows by rule.
-    ``error``: a part of the refusal's text, after which the table is as it was. ``by_hand`` is run on the table in between.
-    ``waived`` names what a destination does not do, and why; it must really not do it.
+    ``error``: a part of the refusal's text, after which the table is as it was. ``by_hand`` is run on the table in
+    between. ``waived`` names what a destination does not do, and why; it must really not do it.
     """
 
     name: str
