@@ -23,8 +23,8 @@ class Extraction:
 
     @property
     def one_shot(self) -> bool:
-        """True where the rows stream past once and cannot be asked a second time."""
-        return self.scan.rows_read is not None
+        """True where the rows stream past once, or would be other rows when asked a second time."""
+        return self.scan.rows_read is not None or not self.scan.repeatable
 
 
 def extract(session: Session, source: Source, stream: Stream, state: State) -> Extraction:

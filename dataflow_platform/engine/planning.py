@@ -145,25 +145,27 @@ def _refuse_taken(
             )
 
 
-def staged_query(query: str, result: StagedLoad) -> str:
-    """``query`` as it is staged: spelled and typed as the target, with the strategy's own columns."""
+def staged_query(query: str, result: StagedLoad, more: Sequence[str] = ()) -> str:
+    """``query`` as it is staged: spelled and typed as the target, with the strategy's own columns and ``more`` ones.
+
+    Both kinds are made of the values that will be loaded, also where a column is cast after bad rows were set aside:
+    until then it keeps the value it came with.
+    """
     assert result.plan is not None
     fitted = apply.fit_query(query, result.plan)
-    if not result.added:
+    own = [f"CAST({column.value} AS {column.type}) AS {quote(column.name)}" for column in result.added]
+    if not own and not more:
         return fitted
-    values = ", ".join(f"CAST({column.value} AS {column.type}) AS {quote(column.name)}" for column in result.added)
-    later = [each for each in result.plan.fitted if each.cast == "afterwards"]
-    if not later:
-        return f"SELECT *, {values} FROM ({fitted}) AS incoming"
-    # What is cast later keeps its value for the quarantine; the strategy's columns are made of what will be loaded.
+    later = [quote(each.name) for each in result.plan.fitted if each.cast == "afterwards"]
     given = [quote(f"{_GIVEN}{place}") for place, _ in enumerate(later)]
-    cast = ", ".join(f"TRY_CAST({quote(each.name)} AS {each.type}) AS {quote(each.name)}" for each in later)
-    aside = ", ".join(f"{quote(each.name)} AS {name}" for each, name in zip(later, given, strict=True))
-    back = ", ".join(f"{name} AS {quote(each.name)}" for each, name in zip(later, given, strict=True))
-    return (
-        f"SELECT * EXCLUDE ({', '.join(given)}) REPLACE ({back}) FROM (SELECT *, {values} FROM "
-        f"(SELECT * REPLACE ({cast}), {aside} FROM ({fitted}) AS fitted) AS incoming)"
-    )
+    aside = "".join(f", {name} AS {kept}" for name, kept in zip(later, given, strict=True))
+    rows = apply.as_loaded(f"SELECT *{aside} FROM ({fitted}) AS fitted", result.plan)
+    for made in (own, more):
+        rows = f"SELECT *, {', '.join(made)} FROM ({rows}) AS incoming" if made else rows
+    if not later:
+        return rows
+    back = ", ".join(f"{kept} AS {name}" for name, kept in zip(later, given, strict=True))
+    return f"SELECT * EXCLUDE ({', '.join(given)}) REPLACE ({back}) FROM ({rows}) AS loaded"
 
 
 def mapped_key(primary_key: Sequence[str], query: transform.Query) -> tuple[str, ...]:

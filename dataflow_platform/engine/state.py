@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, State, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 
@@ -66,9 +67,11 @@ def system_table(schema: str, name: str) -> str:
 def ensure_tables(session: Session, schema: str) -> None:
     """Create the three tables of ``schema`` where they are missing, and the columns that older ones lack."""
     session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    injection.reach("table_ensured")
     grown = False
     for name, columns in _TABLES.items():
         session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        injection.reach("table_ensured")
         there = {column.name for column in session.columns(Table(schema, name)) or ()}
         for column in columns.split(", "):
             if column.partition(" ")[0] not in there:
@@ -85,6 +88,7 @@ def load_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
         f"SELECT cursor_value, cursor_type, boundary, position, boundary_columns FROM {system_table(schema, STATE)} "
         f"WHERE {_is(pipeline, stream)}"
     )
+    injection.reach("state_read")
     if not rows:
         return State()
     cursor, cursor_type, boundary, position, columns = rows[0]

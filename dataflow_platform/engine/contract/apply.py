@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import DestinationFacts, Session, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.sql import qualified, quote
@@ -53,6 +54,7 @@ def alter_target(session: Session, plan: SchemaPlan, target: Table) -> None:
     """Change the target's schema as planned, in the session's transaction."""
     for alteration in plan.alterations:
         session.execute(f"ALTER TABLE {qualified(target.schema, target.name)} {_statement(alteration)}")
+        injection.reach("schema_changed")
 
 
 def _statement(alteration: Alteration) -> str:
@@ -79,6 +81,16 @@ def fit_query(query: str, plan: SchemaPlan) -> str:
     replaced = f" REPLACE ({', '.join(casts)})" if casts else ""
     spelled = f" RENAME ({', '.join(names)})" if names else ""
     return f"SELECT *{replaced}{spelled} FROM ({query}) AS fitted"
+
+
+def as_loaded(query: str, plan: SchemaPlan) -> str:
+    """``query`` over staged rows with the values that will be loaded, also where they are cast later."""
+    casts = [
+        f"TRY_CAST({quote(each.name)} AS {each.type}) AS {quote(each.name)}"
+        for each in plan.fitted
+        if each.cast == "afterwards"
+    ]
+    return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({query}) AS staged" if casts else query
 
 
 def fit_rows(session: Session, plan: SchemaPlan, staged: Table) -> None:
