@@ -4,6 +4,8 @@ from tests.engine.drift import Drift
 
 _JSON = {"postgres": "a STRUCT or MAP is kept as jsonb: the server knows no types inside, and a document takes any"}
 _ENUM = {"postgres": "an ENUM is kept as text: it has no labels there"}
+_LONG = {"duckdb": "a text has no greatest length there"}
+_SEVEN = ("ALTER TABLE {t} ALTER COLUMN v SET DATA TYPE VARCHAR(7)",)
 _NONE: dict[str, str] = {}
 
 
@@ -203,6 +205,37 @@ TYPES = [
         after=("2 AS id, {'n': '8'} AS v", "3 AS id, {'n': 'x'} AS v"), contract={"type_changes": "quarantine"},
         plan="load VARCHAR of field v.n as INTEGER, keep rows out whose value does not fit",
         rows="1 {'n': 7}; 2 {'n': 8}", quarantined={"contract_type_changes": 1}, waived=_JSON,
+    ),
+    Drift(
+        "longer text widens the column", before=("1 AS id, 'a' AS v",), by_hand=_SEVEN,
+        after=("2 AS id, '12345678' AS v",),
+        plan="widen column v from VARCHAR(7) to VARCHAR if a longer text comes",
+        done="widen column v from VARCHAR(7) to VARCHAR", rows="1 a; 2 12345678", columns="id INTEGER, v VARCHAR",
+        waived=_LONG,
+    ),
+    Drift(
+        "text that fits leaves the column alone", before=("1 AS id, 'a' AS v",), by_hand=_SEVEN,
+        # Seven characters, of more bytes.
+        after=("2 AS id, '123456ü' AS v",),
+        plan="widen column v from VARCHAR(7) to VARCHAR if a longer text comes", done="no change",
+        rows="1 a; 2 123456ü", columns="id INTEGER, v VARCHAR(7)", waived=_LONG,
+    ),
+    Drift(
+        "longer text is frozen", before=("1 AS id, 'a' AS v",), by_hand=_SEVEN, after=("2 AS id, '12345678' AS v",),
+        contract={"type_changes": "freeze"}, plan="no change",
+        error="column 'v' is VARCHAR(7) in the target, and 1 rows have a longer text", waived=_LONG,
+    ),
+    Drift(
+        "longer text keeps its row out", before=("1 AS id, 'a' AS v",), by_hand=_SEVEN,
+        # A blank at the end counts: the server would cut it off.
+        after=("2 AS id, '1234567 ' AS v", "3 AS id, 'c' AS v"), contract={"type_changes": "quarantine"},
+        plan="load VARCHAR of column v as VARCHAR(7), keep rows out whose value does not fit", rows="1 a; 3 c",
+        columns="id INTEGER, v VARCHAR(7)", quarantined={"contract_type_changes": 1}, waived=_LONG,
+    ),
+    Drift(
+        "the length survives replace", how="replace", before=("1 AS id, 'a' AS v",), by_hand=_SEVEN,
+        after=("2 AS id, 'b' AS v",), plan="widen column v from VARCHAR(7) to VARCHAR if a longer text comes",
+        done="no change", rows="2 b", columns="id INTEGER, v VARCHAR(7)", waived=_LONG,
     ),
     Drift(
         "list elements grow", before=("1 AS id, [7] AS v",), after=("2 AS id, [5000000000] AS v",),

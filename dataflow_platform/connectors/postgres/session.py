@@ -39,7 +39,8 @@ SELECT c.relkind = 'r' AND c.relacl IS NULL AND c.reloptions IS NULL AND c.relpe
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = c.oid AND d.refclassid = 'pg_class'::regclass
                    AND d.deptype <> 'i')
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL))
+                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL
+                        OR (a.atttypid = 'varchar'::regtype AND a.atttypmod > 0)))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
 _HOLDER = """
@@ -254,10 +255,7 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        alike = old is not None and {(each.name, each.type) for each in old} == {
-            (each.name, each.type) for each in kept
-        }
-        if old is not None and alike and not self._bare(target):
+        if old is not None and _shapes(old) == _shapes(kept) and not self._bare(target):
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
@@ -365,6 +363,11 @@ class PostgresSession(Session):
 def _declared(columns: Sequence[Column]) -> str:
     kinds: list[tuple[str, StoredType]] = [(column.name, stored(column.type)) for column in columns]
     return ", ".join(f"{quote(name)} {kind.landed}" for name, kind in kinds)
+
+
+def _shapes(columns: Sequence[Column]) -> set[tuple[str, str]]:
+    """Names and types; how long a text may be and what may be NULL is the table's own."""
+    return {(each.name, "VARCHAR" if each.type.startswith("VARCHAR(") else each.type) for each in columns}
 
 
 def _spelled(kind: str) -> str:

@@ -36,18 +36,21 @@ def refuse_unable(plan: SchemaPlan, facts: DestinationFacts, table: Table) -> Sc
 
 def settled(plan: SchemaPlan, counts: Sequence[int]) -> SchemaPlan:
     """``plan`` with its guards answered by the rows that fulfil each; DataError where one of them forbids the load."""
-    done, dropped = list(plan.alterations), set()
+    done, needed = list(plan.alterations), set()
     for guard, rows in zip(plan.guards, counts, strict=True):
         if rows and guard.alteration is None:
             told = guard.refusal
             raise DataError(told.code, told.what.format(rows=f"{rows:,} rows"), where=told.where, fix=told.fix)
         if rows and guard.alteration is not None:
             done.append(guard.alteration)
-            dropped.add(guard.path)
+            needed.add((guard.dimension, guard.path))
     changes = tuple(
-        replace(change, if_needed="") for change in plan.changes if not change.if_needed or change.path in dropped
+        replace(change, if_needed="")
+        for change in plan.changes
+        if not change.if_needed or (change.dimension, change.path) in needed
     )
-    return replace(plan, changes=changes, alterations=tuple(done), required=plan.required - dropped)
+    free = {path for dimension, path in needed if dimension == "nullability"}
+    return replace(plan, changes=changes, alterations=tuple(done), required=plan.required - free)
 
 
 def alter_target(session: Session, plan: SchemaPlan, target: Table) -> None:

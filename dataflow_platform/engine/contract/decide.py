@@ -150,6 +150,10 @@ class Decision:
     def _known(self, column: Incoming, there: Column) -> None:
         if column.name != there.name:
             self.changes.append(Change("new_columns", "spell", there.name, before=column.name))
+        limit = parse(there.type)
+        if limit.name == "VARCHAR" and limit.numbers and column.stored == "VARCHAR":
+            self._limited(column, there, limit.numbers[0])
+            return
         found: list[Difference] = []
 
         def follows(difference: Difference) -> bool:
@@ -180,6 +184,29 @@ class Decision:
         for dimension in dict.fromkeys(each.dimension for each, verdict in judged if verdict == "quarantine"):
             message = f"column {there.name}: the value is not exactly one of {kept}"
             self.conditions.append(RowCondition(dimension, misfits, message, there.name))
+
+    def _limited(self, column: Incoming, there: Column, most: int) -> None:
+        """Text of any length for a column of so many characters: only the rows can tell whether it fits."""
+        name, policy = there.name, self.contract.type_changes
+        self.fitted.append(Fitted(column.name, name, column.type, column.type))
+        self.columns.append(there)
+        condition = f"length({quote(name)}) > {most}"
+        if policy == "quarantine":
+            self.changes.append(Change("type_changes", "set_aside", name, there.type, column.stored))
+            message = f"column {name}: the text is longer than {most} characters"
+            self.conditions.append(RowCondition("type_changes", condition, message, name))
+            return
+        refusal = DataError(
+            "contract.type_change",
+            f"column '{name}' is {there.type} in the target, and {{rows}} have a longer text",
+            where=f"{self.table.schema}.{self.table.name}",
+            fix="shorten it in the pipeline, or set contract.type_changes: evolve or quarantine",
+        )
+        alteration = Alteration("widen_type", name, column.stored) if policy == "evolve" else None
+        if alteration:
+            longer = "if a longer text comes"
+            self.changes.append(Change("type_changes", "widen", name, column.stored, there.type, if_needed=longer))
+        self.guards.append(Guard("type_changes", condition, name, alteration, refusal))
 
     def _judge(self, difference: Difference, column: str) -> Verdict:
         nested = difference.path != column
@@ -270,4 +297,4 @@ class Decision:
         alteration = Alteration("drop_not_null", name) if policy == "evolve" else None
         if alteration:
             self.changes.append(Change("nullability", "drop_not_null", name, if_needed="if a row has no value in it"))
-        self.guards.append(Guard(condition, name, alteration, refusal))
+        self.guards.append(Guard("nullability", condition, name, alteration, refusal))

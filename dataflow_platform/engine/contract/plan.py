@@ -111,6 +111,7 @@ class Guard:
     Where any row that would be published fulfils it, ``alteration`` is done; None: the load is refused by ``refusal``.
     """
 
+    dimension: Dimension
     condition: str
     path: str
     alteration: Alteration | None
