@@ -75,7 +75,7 @@ class DeltaLog(TableLog):
             if field["type"] not in PARTITIONS:
                 raise ConfigError(
                     "delta.partition_type",
-                    f"column '{column.name}' is {column.type}: a table is partitioned by text, integers, dates or flags",
+                    f"'{column.name}' is {column.type}: a table is partitioned by text, integers, dates or booleans",
                     where="partition_by",
                     fix="derive a DATE or VARCHAR column and partition by that",
                 )

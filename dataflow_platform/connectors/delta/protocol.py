@@ -63,7 +63,7 @@ def versions(table: Any) -> dict[str, Any]:
 
 
 def needed(fields: Sequence[Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """The protocol action the fields need: the oldest there is, unless a timestamp has no zone; never less than before."""
+    """The protocol action the fields need: the oldest, unless a timestamp has no zone; never less than ``before``."""
     plain = dict(before) or {"minReaderVersion": 1, "minWriterVersion": 2}
     if not any(holds(field["type"], "timestamp_ntz") for field in fields):
         return plain
