@@ -10,13 +10,17 @@ from dataflow_platform.core.errors import DataflowError
 
 VERBS = {
     "check": "dataflow_platform.cli.check:check",
+    "checks": "dataflow_platform.cli.plugins:checks",
+    "connections": "dataflow_platform.cli.connections:connections",
     "connectors": "dataflow_platform.cli.connectors:connectors",
     "demo": "dataflow_platform.cli.demo:demo",
     "docs": "dataflow_platform.cli.docs:docs",
+    "load-strategies": "dataflow_platform.cli.plugins:load_strategies",
     "quarantine": "dataflow_platform.cli.quarantine:quarantine",
     "run": "dataflow_platform.cli.run:run",
     "setup": "dataflow_platform.cli.setup:setup",
     "state": "dataflow_platform.cli.state:state",
+    "transformations": "dataflow_platform.cli.plugins:transformations",
 }
 
 

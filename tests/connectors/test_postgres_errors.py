@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from dataflow_platform.connectors.postgres import Postgres
-from dataflow_platform.connectors.postgres import source as postgres_source
+from dataflow_platform.connectors.postgres import connection as postgres_connection
 from dataflow_platform.core.base import State, Stream, Window
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 from dataflow_platform.demo.postgres import PostgresServer
@@ -221,7 +221,7 @@ def test_a_server_that_says_the_password_is_not_quoted(shop: Postgres) -> None:
 
 def test_a_host_that_never_answers(shop: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener that accepts and stays silent: the connection gives up after its timeout."""
-    monkeypatch.setattr(postgres_source, "_CONNECT_SECONDS", 2)
+    monkeypatch.setattr(postgres_connection, "_CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepted: list[socket.socket] = []
         thread = threading.Thread(target=lambda: accepted.append(listener.accept()[0]), daemon=True)
@@ -237,7 +237,7 @@ def test_a_missing_scanner_says_what_to_install(
     shop: Postgres, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No wheel, and no repository to fetch from: DuckDB's folder for extensions is empty and offline."""
-    monkeypatch.setattr(postgres_source.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(postgres_connection.importlib.util, "find_spec", lambda name: None)
     connection.execute("SET extension_directory = '/nonexistent/extensions'")
     with pytest.raises(ConfigError) as caught:
         shop.scan(connection, stream("orders"), State())

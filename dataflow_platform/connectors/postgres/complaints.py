@@ -2,7 +2,7 @@
 
 import duckdb
 
-from dataflow_platform.connectors.postgres.source import Postgres
+from dataflow_platform.connectors.postgres.connection import PostgresConnection
 from dataflow_platform.connectors.postgres.types import REFUSED
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 
@@ -25,13 +25,13 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
 }
 
 
-def explained(source: Postgres, error: BaseException) -> DataflowError:
-    """The platform's error for ``error``, without the password; ``source`` knows the server."""
+def explained(server: PostgresConnection, error: BaseException) -> DataflowError:
+    """The platform's error for ``error``, without the password; ``server`` is the one that was spoken to."""
     import psycopg2
 
     if isinstance(error, DataflowError):
         return error
-    where, text = source._where(), source._scrubbed(str(error)).strip()
+    where, text = server.where(), server.scrubbed(str(error)).strip()
     # The server's second and third line name the column and what in the value is wrong.
     told = [line.strip() for line in text.split("LINE 1:")[0].splitlines() if line.strip()]
     line = " ".join(told[:3])[:300] or type(error).__name__
@@ -56,7 +56,7 @@ def explained(source: Postgres, error: BaseException) -> DataflowError:
     if known:
         kind, code, fix = known
         return kind(code, line, where=where, fix=fix)
-    found = source.explain(error)
+    found = server.meant(error)
     if found is None and state is None and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
         # Without a SQLSTATE it is libpq that speaks: the server did not answer any more.
         found = TransientError(
@@ -65,4 +65,4 @@ def explained(source: Postgres, error: BaseException) -> DataflowError:
             where=where,
             fix="run it again; look into the server's log",
         )
-    return found or source._explained(error)
+    return found or server.explained(error)

@@ -3,27 +3,25 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import duckdb
 from pydantic import Field
 
 from dataflow_platform.connectors.postgres.complaints import explained
+from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.connectors.postgres.dialect import IDENTIFIER_BYTES
 from dataflow_platform.connectors.postgres.session import PostgresSession, Server
-from dataflow_platform.connectors.postgres.source import _SESSION, Postgres, PostgresStream, _load_scanner
+from dataflow_platform.connectors.postgres.source import Postgres, PostgresStream
 from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.spilling_engine import spilling_engine
 from dataflow_platform.core.sql import qualified, quote
 
-_CONNECT_SECONDS = 10
 
-
-class PostgresDestination(Destination):
+class PostgresDestination(PostgresConnection, Destination):
     """PostgreSQL 12 and newer as warehouse: many writers, one real transaction a load."""
 
-    secret_fields: ClassVar[frozenset[str]] = Postgres.secret_fields
     facts: ClassVar[DestinationFacts] = DestinationFacts(
         title="PostgreSQL",
         family="database",
@@ -37,15 +35,6 @@ class PostgresDestination(Destination):
         single_writer=False,
     )
 
-    host: str = Field(description="Name or address of the server.")
-    port: int = Field(default=5432, description="TCP port of the server.")
-    database: str = Field(description="Database to load into.")
-    user: str = Field(description="Role to log in as; it needs CREATE on the database, or on schemas that exist.")
-    password: str = Field(default="", repr=False, description="Password of the role.")
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="How much encryption is asked for, in libpq's words."
-    )
-    application_name: str = Field(default="dataflow", description="Name shown in the server's pg_stat_activity.")
     memory_limit: str = Field(default="512MB", description="What the engine may hold before it spills to disk.")
     threads: int | None = Field(default=None, description="Worker threads of the engine; all cores when absent.")
     spill_folder: str = Field(default="", description="Where the engine spills to; the system's temporary folder.")
@@ -80,8 +69,8 @@ class PostgresDestination(Destination):
         self.run_prepare()
         engine = self._engine()
         try:
-            _load_scanner(engine)
-            server = Server(self._connect, self._explained, self._expose, self._name(), self.wait_seconds)
+            load_scanner(engine)
+            server = Server(self._connect, self.told, self._expose, self._name(), self.wait_seconds)
             return PostgresSession(engine, server)
         except BaseException:
             engine.close()
@@ -94,24 +83,25 @@ class PostgresDestination(Destination):
         connection = self._engine()
         try:
             try:
-                _load_scanner(connection)
+                load_scanner(connection)
                 alias = f"postgres_{uuid.uuid4().hex[:12]}"  # a schema of the same name would be ambiguous
-                self._as_source()._attach(connection, alias)
+                self.attach(connection, alias)
                 connection.execute(f"USE {alias}")
             except duckdb.Error as error:
-                raise self._explained(error) from error
+                raise self.told(error) from error
             yield connection
         finally:
             connection.close()
 
     def _as_source(self) -> Postgres:
-        return Postgres(**{name: getattr(self, name) for name in Postgres.model_fields})
+        return Postgres(**{name: getattr(self, name) for name in PostgresConnection.model_fields})
 
     def _name(self) -> str:
         return f"postgresql://{self.host}:{self.port}/{self.database}"
 
-    def _explained(self, error: BaseException) -> DataflowError:
-        return explained(self._as_source(), error)
+    def told(self, error: BaseException) -> DataflowError:
+        """The platform's error for what went wrong while rows were written."""
+        return explained(self, error)
 
     def _connect(self) -> Any:
         """A psycopg2 connection outside any transaction yet; a lock is waited for no longer than ``wait_seconds``."""
@@ -119,24 +109,11 @@ class PostgresDestination(Destination):
 
         waits = f"-c lock_timeout={max(int(self.wait_seconds * 1000), 1)} -c idle_in_transaction_session_timeout=0"
         try:
-            connection = psycopg2.connect(
-                host=self.host,
-                port=self.port,
-                dbname=self.database,
-                user=self.user,
-                password=self.password,
-                sslmode=self.sslmode,
-                application_name=self.application_name,
-                client_encoding="UTF8",
-                connect_timeout=_CONNECT_SECONDS,
-                # Staging may leave the connection silent for long: routers forget silent ones.
-                keepalives_idle=30,
-                options=f"{_SESSION} {waits}",
-            )
+            connection = self.connect(waits)
             # Each statement sees what is committed when it starts: the state is read after the lock is ours.
             connection.set_session(isolation_level="READ COMMITTED", readonly=False)
         except psycopg2.Error as error:
-            raise self._explained(error) from error
+            raise self.told(error) from error
         return connection
 
     def _engine(self) -> duckdb.DuckDBPyConnection:
