@@ -13,7 +13,6 @@ from dataflow_platform.connectors._lake.writing import PendingFiles
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.engine.injection import POINTS
 from tests.engine import killed
-from tests.engine.test_kill import OF_STRATEGIES, WIDE
 from tests.fixtures.lake import Rows, everything, orphans
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -62,8 +61,8 @@ def test_every_strategy_leaves_what_it_leaves_on_duckdb(golden: dict[str, dict[s
 @pytest.mark.parametrize(
     ("how", "point"),
     [
-        *((how, point) for how in killed.STRATEGIES for point in (POINTS if how == "merge" else OF_STRATEGIES)),
-        *((how, moment) for how in WIDE for moment in ROUND_THE_COMMIT),
+        *((how, point) for how in killed.STRATEGIES for point in (POINTS if how == "merge" else ("rows_written",))),
+        *((how, moment) for how in ("append", "merge") for moment in ROUND_THE_COMMIT),
     ],
 )
 def test_kill_and_rerun(golden: dict[str, dict[str, Rows]], tmp_path: Path, how: str, point: str) -> None:
