@@ -353,7 +353,9 @@ class LakeSession(Session):
             opened.pending.token, opened.pending.draft(), working.columns(), removed, added, properties,
             opened.partition_by, loads, said,
         )  # fmt: skip
+        opened.pending.uncertain = True
         if not opened.log.commit(opened.snapshot, commit):
+            opened.pending.uncertain = False
             raise TransientError(
                 "lake.overtaken",
                 f"another writer committed to {opened.table.schema}.{opened.table.name} meanwhile; "

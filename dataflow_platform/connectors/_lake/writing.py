@@ -43,6 +43,8 @@ class PendingFiles:
         """The files of system tables that were written."""
         self._marker = f"{folder}/{SYSTEM_FOLDER}/{_MARKER}{version}-{self.token}.json"
         self._marked = False
+        self.uncertain = False
+        """The commit was sent and its outcome is not known: nothing may be removed."""
 
     def write(self, query: str, columns: Sequence[Column], layout: Layout) -> list[DataFile]:
         """Write the rows of an engine query, whose columns are ``columns``, as new files; nothing for no rows."""
@@ -106,8 +108,8 @@ class PendingFiles:
             self._marked = False
 
     def discard(self) -> None:
-        """Remove every file that was written."""
-        if self._marked:
+        """Remove every file that was written, unless a version may hold them: then the next load finds out."""
+        if self._marked and not self.uncertain:
             _remove(self._store, self._folder, self.token)
             self.committed()
 

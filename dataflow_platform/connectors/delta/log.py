@@ -20,7 +20,7 @@ from dataflow_platform.connectors.delta import protocol
 from dataflow_platform.connectors.delta.statistics import statistics
 from dataflow_platform.connectors.delta.types import PARTITIONS, duckdb_type, fields_of, stored
 from dataflow_platform.core.base import Column
-from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.errors import ConfigError, TransientError
 
 _INTERVAL = 10
 """Commits between two checkpoints, where the table does not say."""
@@ -84,9 +84,15 @@ class DeltaLog(TableLog):
         version = base.version + 1 if base else 0
         lines = "".join(json.dumps(action, ensure_ascii=False) + "\n" for action in self._actions(base, commit))
         path = self._path(version)
-        if self._store.put_if_absent(path, lines.encode(), commit.draft):
-            return True
-        # The answer to an earlier attempt may have been lost: then the version is ours.
+        try:
+            if self._store.put_if_absent(path, lines.encode(), commit.draft):
+                return True
+        except TransientError:
+            # The answer may have been lost, not the request.
+            if self.committed(version, commit.token):
+                return True
+            raise
+        # The same, where the store was asked again by itself: then the version is ours.
         return self.committed(version, commit.token) is True
 
     def _path(self, version: int) -> str:
