@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
@@ -32,6 +33,7 @@ class DuckDB(Destination):
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="full",
         single_writer=True,
+        read_back="in_place",
     )
 
     path: str = Field(description="The database file; relative paths start at the project root.")
@@ -147,6 +149,8 @@ def _not_a_database(path: Path) -> ConfigError:
 
 
 _STAGE = "__dataflow_stage_"
+_FIRST_OWN_ROW = 36028797018960000
+"""DuckDB numbers the rows a transaction adds from here on until it commits."""
 _staging: set[str] = set()
 """Names of the staging tables of this process's open sessions."""
 
@@ -221,7 +225,20 @@ class DuckDBSession(Session):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Swap the staging table in under the target's name; nothing is copied."""
         self.connection.execute(f"DROP TABLE IF EXISTS {qualified(target.schema, target.name)}")
+        injection.reach("swapping")
         self.connection.execute(f"ALTER TABLE {qualified(staged.schema, staged.name)} RENAME TO {quote(target.name)}")
+
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """The rows as the table holds them, cast back where it keeps them wider."""
+        kept = {column.name.lower(): column.type for column in self.columns(table) or ()}
+        listed = ", ".join(
+            quote(column.name)
+            if kept.get(column.name.lower()) == column.type
+            else f"TRY_CAST({quote(column.name)} AS {column.type}) AS {quote(column.name)}"
+            for column in columns
+        )
+        where = "" if whole else f" WHERE rowid >= {_FIRST_OWN_ROW}"
+        return f"SELECT {listed} FROM {qualified(table.schema, table.name)}{where}"
 
     def commit(self) -> None:
         """Make everything of this session visible at once."""

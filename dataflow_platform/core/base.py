@@ -108,6 +108,9 @@ class DestinationFacts(ConnectorFacts):
     transaction: Literal["full", "table_commit", "none"] = "full"
     single_writer: bool = False
     """One process writes at a time: the assets of such a destination share a Dagster pool."""
+    read_back: Literal["in_place", "by_copy", "none"] = "none"
+    """How an open transaction's rows get back into the engine, to be compared: it reads the tables itself, they
+    travel (at a price: only where ``reconcile: on`` asks for it), or they do not."""
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -230,6 +233,15 @@ class Session(ABC):
     @abstractmethod
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make the rows of the engine's staging table the whole target, writing them no more than once."""
+
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
+
+        ``columns`` come in their types; those the destination cannot tell exactly are left out, and a value that is
+        none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
+        destination's facts say ``read_back``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def commit(self) -> None:

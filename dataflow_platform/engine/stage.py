@@ -7,11 +7,12 @@ from time import monotonic
 
 import duckdb
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import extract, injection, planning, query_errors, state, transform, validate
+from dataflow_platform.engine import extract, planning, query_errors, reconciliation, state, transform, validate
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -22,16 +23,24 @@ def stage(load: StreamLoad) -> StagedLoad:
     begun = monotonic()
     _refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
+    with query_errors.told(f"{load.target.schema}.{load.target.name}"):
+        result = _opened(load)
+        result.seconds = monotonic() - begun
+        return result
+
+
+def _opened(load: StreamLoad) -> StagedLoad:
     session = load.destination.session()
     try:
         result = StagedLoad(load, session, datetime.now(UTC))
+        injection.reach("opened")
         # Before the state is read: two loads of one stream never start from the same place.
         session.lock(load.target)
+        injection.reach("locked")
         state.ensure_tables(session, load.target.schema)
         result.already = state.find_record(session, load.target.schema, load.load_id)
         if result.already is None:
             _fill(result)
-        result.seconds = monotonic() - begun
         return result
     except BaseException:
         session.close()
@@ -95,12 +104,18 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
-    judged = validate.with_masks(planning.with_added(query.sql, added), result.rules)
+        injection.reach("landed")
+    rows = planning.with_added(query.sql, added)
+    reconciled = reconciliation.is_wanted(result, wanted)
+    if reconciled and result.shape is not None:
+        rows = reconciliation.with_hash(rows, result.shape.columns)
+    judged = validate.with_masks(rows, result.rules)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -155,6 +170,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     session.settle()
+    injection.reach("settled")
     if cursor and query.cursor:
         settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:
@@ -162,6 +178,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
             session.settle()
             session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(transform.CARRIED_CURSOR)}")
             session.settle()
+            injection.reach("settled")
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:

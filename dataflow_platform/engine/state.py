@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, State
 from dataflow_platform.core.sql import literal, qualified, quote
 
@@ -63,8 +64,10 @@ def system_table(schema: str, name: str) -> str:
 def ensure_tables(session: Session, schema: str) -> None:
     """Create the three tables of ``schema`` where they are missing, in the session's transaction."""
     session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    injection.reach("table_ensured")
     for name, columns in _TABLES.items():
         session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        injection.reach("table_ensured")
 
 
 def load_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
@@ -73,6 +76,7 @@ def load_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
         f"SELECT cursor_value, cursor_type, boundary, position FROM {system_table(schema, STATE)} "
         f"WHERE {_is(pipeline, stream)}"
     )
+    injection.reach("state_read")
     if not rows:
         return State()
     cursor, cursor_type, boundary, position = rows[0]

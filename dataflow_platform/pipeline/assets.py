@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
@@ -120,11 +121,14 @@ class StreamAsset:
             if refusal is not None:
                 # Released before Dagster hears of it: a blocking result ends this step where it is yielded.
                 staged.close()
-            yield from self._results(staged)
+            for outcome in self._results(staged):
+                yield outcome
+                injection.reach("check_reported")
             if refusal is not None:
                 raise as_failure(refusal) from refusal
             shown = metadata.of_staged(staged, self.origin)
             yield dg.MaterializeResult(value=staged, metadata=shown)
+            injection.reach("materialized")
             if staged.record is not None:
                 # Dagster's pages show the latest event: each of a partition says what the load's own says.
                 shown |= metadata.of_record(staged, staged.record)
@@ -158,11 +162,13 @@ class StreamAsset:
             contract=self.spec.contract or self.pipeline.contract,
             partition_key=label,
             window=window,
+            reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 
     def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
         if staged.already is not None:
-            for record in json.loads(staged.already.checks):
+            checks = [record for record in json.loads(staged.already.checks) if record.get("asset_check", True)]
+            for record in checks:
                 yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
             return
         for verdict in staged.verdicts:
