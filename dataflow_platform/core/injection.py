@@ -33,6 +33,8 @@ POINTS = {
     "rows_written": "the rows are in the target",
     "state_written": "the state is written",
     "record_written": "the load record is written: the next thing is COMMIT",
+    "files_written": "a lake: all files of the next version are there, its log entry is not",
+    "log_entry_written": "a lake: the log entry is there, and with it the version; nothing is tidied up yet",
     "committed": "COMMIT was answered",
     "closed": "the session is closed",
     "returning": "the IO manager has published and is about to return",

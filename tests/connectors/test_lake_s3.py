@@ -21,9 +21,9 @@ from dataflow_platform.core.base import Destination, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
-from tests.engine import killed
 from tests.engine.test_line import ONE, TWO, make, run, table
 from tests.fixtures.lake import everything
+from tests.reliability import workload
 
 FORMATS = ["delta"]
 KEY = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": "hunter2/secret"}
@@ -60,9 +60,9 @@ def test_two_loads_leave_what_they_leave_on_a_folder(s3_endpoint: str, bucket: s
     found = []
     for place in ({"path": str(tmp_path / "lake")}, {"path": f"s3://{bucket}/x", "endpoint": s3_endpoint, **KEY}):
         where = {"type": "delta", **place}
-        killed.load(where, "merge", 0)
-        killed.load(where, "merge", 1)
-        found.append(everything(killed.destination(where)))
+        workload.load(where, "merge", 0)
+        workload.load(where, "merge", 1)
+        found.append(everything(workload.destination(where)))
     assert found[0] == found[1]
     options = {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
     options |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}

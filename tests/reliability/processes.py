@@ -17,7 +17,7 @@ from tests.reliability import faults
 PRELOADED = [
     "pandas", "pyarrow.dataset", "psycopg2", "sqlglot", "tests.reliability.workload",
     "dataflow_platform.connectors.duckdb", "dataflow_platform.connectors.postgres",
-    "dataflow_platform.connectors.postgres.dialect",
+    "dataflow_platform.connectors.postgres.dialect", "deltalake", "dataflow_platform.connectors.delta",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

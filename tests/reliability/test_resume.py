@@ -16,7 +16,7 @@ from tests.reliability import small_disk
 from tests.reliability.faults import KINDS
 from tests.reliability.plan import FAULTS_OF, Cell, drawn
 from tests.reliability.rounds import Arena, Outcome, Round
-from tests.reliability.warehouses import DuckDBFiles, PostgresDatabases
+from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
 from tests.reliability.workload import LOADS, STRATEGIES, destination
 
 SEED = 20
@@ -32,7 +32,9 @@ def arena(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFact
     """DuckDB files and databases of the session's server; golden runs are made as they are asked for."""
     spill = tmp_path_factory.mktemp("spill")
     databases = PostgresDatabases(postgres_server, spill)
-    arena = Arena({"duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")), "postgres": databases})
+    lakes = LakeFolders(tmp_path_factory.mktemp("lakes"), "delta")
+    files = DuckDBFiles(tmp_path_factory.mktemp("files"))
+    arena = Arena({"duckdb": files, "postgres": databases, "delta": lakes})
     yield arena
     arena.close()
 

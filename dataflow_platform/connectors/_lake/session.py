@@ -16,6 +16,7 @@ from dataflow_platform.connectors._lake.naming import folder_of, name_of
 from dataflow_platform.connectors._lake.store import Store
 from dataflow_platform.connectors._lake.working_table import WorkingTable
 from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, refuse_nulls, sweep
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError, TransientError
 from dataflow_platform.core.load_plan import listed
@@ -293,7 +294,6 @@ class LakeSession(Session):
             )
             opened.working.changed = True
             opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
-            self.connection.execute(f"DROP TABLE {name}")
 
     def _partitioned(self, opened: _Open, target: Table, columns: Sequence[Column]) -> tuple[str, ...]:
         known = {column.name.lower(): column for column in columns}
@@ -312,6 +312,20 @@ class LakeSession(Session):
             )
         opened.log.check_partition([known[name.lower()] for name in asked])
         return tuple(known[name.lower()].name for name in asked)
+
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """The rows as the files and the engine hold them that will be the next version's."""
+        opened = self._look(table)
+        assert opened.working is not None
+        kept = {column.name.lower(): column.type for column in opened.working.columns()}
+        listed = ", ".join(
+            quote(column.name)
+            if kept.get(column.name.lower()) == column.type
+            else f"TRY_CAST({quote(column.name)} AS {column.type}) AS {quote(column.name)}"
+            for column in columns
+        )
+        first = 0 if whole else opened.old_files
+        return f"SELECT {listed} FROM ({opened.working.to_write(set(range(first, len(opened.working.files))))})"
 
     def commit(self) -> None:
         """Make everything of this session visible at once, as one new version of one table."""
@@ -353,6 +367,7 @@ class LakeSession(Session):
             opened.pending.token, opened.pending.draft(), working.columns(), removed, added, properties,
             opened.partition_by, loads, said,
         )  # fmt: skip
+        injection.reach("files_written")
         opened.pending.uncertain = True
         if not opened.log.commit(opened.snapshot, commit):
             opened.pending.uncertain = False
@@ -363,6 +378,7 @@ class LakeSession(Session):
                 where=f"{self._store.described()}/{opened.log.folder}",
                 fix="run it again; give writers of one table one Dagster pool to queue them",
             )
+        injection.reach("log_entry_written")
         opened.pending.committed()
         self._store.delete([*expired, *(f"{opened.log.folder}/{file.path}" for file in useless)])
         for call in opened.after_commit:

@@ -25,6 +25,7 @@ class DeltaDestination(LakeDestination):
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="table_commit",
         single_writer=False,
+        read_back="by_copy",
     )
 
     def log(self, store: Store, folder: str) -> TableLog:
