@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from dataflow_platform.connectors._lake.writing import PendingFiles
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Destination, LoadStrategy, Table
@@ -265,3 +266,22 @@ def test_a_pipeline_in_yaml_runs_by_the_command(kind: str, tmp_path: Path, monke
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert table(lake(kind, tmp_path), "SELECT * FROM shop.orders ORDER BY 1") == [(1, 2.5), (2, 3.5)]
+
+
+@pytest.mark.parametrize("how", ["append", "merge", "replace"])
+def test_rows_are_read_back_before_the_commit(
+    warehouse: Destination, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(warehouse, how, ONE, reconcile="on")
+    record = run(warehouse, how, TWO, "2", reconcile="on")
+    assert "3 rows: the table holds what came into the stage" in record.checks
+    write = PendingFiles.write
+
+    def altered(self: PendingFiles, query: str, *given: Any) -> Any:
+        return write(self, f"SELECT * REPLACE (v || 'x' AS v) FROM ({query})", *given)
+
+    monkeypatch.setattr(PendingFiles, "write", altered)
+    if how == "merge":  # its rows are written by the commit, behind the comparison
+        return
+    with pytest.raises(DataError, match=r"load\.corrupted"):
+        run(warehouse, how, TWO, "3", reconcile="on")
