@@ -25,7 +25,7 @@ from tests.engine.test_line import ONE, TWO, make, run, table
 from tests.fixtures.lake import everything
 from tests.reliability import workload
 
-FORMATS = ["delta"]
+FORMATS = ["delta", "parquet_dataset"]
 KEY = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": "hunter2/secret"}
 
 

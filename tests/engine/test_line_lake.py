@@ -56,7 +56,7 @@ from tests.engine.test_line import (  # noqa: F401  # pytest collects them here,
 )
 from tests.load_strategies.batches import HOSTILE, Loader, Row, batches
 
-FORMATS = ["delta"]
+FORMATS = ["delta", "parquet_dataset"]
 
 
 def lake(kind: str, folder: Path, **fields: Any) -> Destination:

@@ -367,6 +367,8 @@ class LakeSession(Session):
             opened.pending.token, opened.pending.draft(), working.columns(), removed, added, properties,
             opened.partition_by, loads, said,
         )  # fmt: skip
+        # No version to come needs these: gone before the commit, they cannot be forgotten after it.
+        self._store.delete([*expired, *(f"{opened.log.folder}/{file.path}" for file in useless)])
         injection.reach("files_written")
         opened.pending.uncertain = True
         if not opened.log.commit(opened.snapshot, commit):
@@ -380,7 +382,6 @@ class LakeSession(Session):
             )
         injection.reach("log_entry_written")
         opened.pending.committed()
-        self._store.delete([*expired, *(f"{opened.log.folder}/{file.path}" for file in useless)])
         for call in opened.after_commit:
             call()
         opened.log.maintain(opened.snapshot.version + 1 if opened.snapshot else 0)
