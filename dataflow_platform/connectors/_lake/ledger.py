@@ -66,6 +66,7 @@ class Ledger:
         self._owners: dict[str, list[Table]] = {}
         self._states: dict[tuple[str, str], Table] = {}
         self._columns: dict[str, dict[str, str]] = {}
+        self._dropped: list[tuple[Table, DataFile]] = []
         for member in members:
             self._read(member)
 
@@ -93,6 +94,27 @@ class Ledger:
         known = self._columns.setdefault(name, {})
         known |= {column.name: column.type for column in columns if column.name not in known}
         self.table(name)
+
+    def drop(self, name: str) -> None:
+        """Forget a system table and its rows."""
+        table = self.table(name)
+        if table is None:
+            return
+        self._dropped += zip(self._owners.pop(name), table.files, strict=False)
+        table.unname()
+        del self._tables[name], self._columns[name]
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a system table another name."""
+        table = self.table(name)
+        if table is None or new in self._columns:
+            raise ConfigError("lake.statement", f"there is no table {name}, or one called {new}", fix="report it")
+        table.unname()
+        table.name = Table(self._schema, new)
+        table.changed = True
+        self._tables[new] = self._tables.pop(name)
+        self._owners[new] = self._owners.pop(name)
+        self._columns[new] = self._columns.pop(name)
 
     def _open(self, name: str) -> None:
         held = [(member, file) for member in self._members.values() for file in member.files.get(name, [])]
@@ -129,11 +151,11 @@ class Ledger:
 
     def changed(self) -> bool:
         """True where a row of any system table was changed."""
-        return any(table.changed for table in self._tables.values())
+        return bool(self._dropped) or any(table.changed for table in self._tables.values())
 
     def home(self, written: Sequence[Table]) -> Table | None:
         """The one table whose log takes the changes, besides those ``written``; ConfigError where there are two."""
-        found = set(written)
+        found = {*written, *(owner for owner, _ in self._dropped)}
         for name, table in self._tables.items():
             owners = self._owners[name]
             found |= {owners[number] for number in table.touched()} if table.changed else set()
@@ -167,9 +189,9 @@ class Ledger:
     def properties(self, home: Table, member: Member, pending: PendingFiles) -> tuple[dict[str, str], list[str]]:
         """The properties of ``home`` after this session, its new files written; and files to delete after it."""
         kept = {key: text for key, text in member.properties.items() if not (key.startswith(_STATES) or key == _LEDGER)}
-        files = {name: list(held) for name, held in member.files.items()}
+        files = {name: list(held) for name, held in member.files.items() if name in self._columns}
         now = time.time()
-        replaced = dict(member.replaced)
+        replaced = dict(member.replaced) | {file.path: now for owner, file in self._dropped if owner == home}
         for name, table in self._tables.items():
             if name == _STATE or not table.changed:
                 continue

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -11,14 +11,14 @@ from sqlglot import exp
 
 from dataflow_platform.connectors._lake import statements
 from dataflow_platform.connectors._lake.ledger import Ledger, Member, is_system
-from dataflow_platform.connectors._lake.log import Commit, DataFile, Snapshot, TableLog
+from dataflow_platform.connectors._lake.log import DataFile, TableLog
 from dataflow_platform.connectors._lake.naming import folder_of, name_of
+from dataflow_platform.connectors._lake.next_version import OpenTable, publish
 from dataflow_platform.connectors._lake.store import Store
 from dataflow_platform.connectors._lake.working_table import WorkingTable
-from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, refuse_nulls, sweep
-from dataflow_platform.core import injection
+from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, sweep
 from dataflow_platform.core.base import Column, Session, Table
-from dataflow_platform.core.errors import ConfigError, DataError, TransientError
+from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import qualified, quote
 
@@ -35,23 +35,6 @@ class Lake:
     wait_seconds: float
 
 
-@dataclass
-class _Open:
-    """A table this session has looked at; ``snapshot`` is None where it did not exist."""
-
-    table: Table
-    log: TableLog
-    snapshot: Snapshot | None
-    pending: PendingFiles
-    working: WorkingTable | None = None
-    old_files: int = 0
-    """How many of the working table's files are the snapshot's."""
-    removed: list[DataFile] = field(default_factory=list)
-    """Files of the snapshot that are gone whatever the working table says."""
-    partition_by: tuple[str, ...] = ()
-    after_commit: list[Callable[[], None]] = field(default_factory=list)
-
-
 class LakeSession(Session):
     """One transaction. Nothing is locked before ``lock`` or the first row is written; one table can be changed."""
 
@@ -59,7 +42,7 @@ class LakeSession(Session):
         self.connection = engine
         self._lake = lake
         self._store = lake.store
-        self._tables: dict[Table, _Open] = {}
+        self._tables: dict[Table, OpenTable] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._locked: dict[Table, Callable[[], None]] = {}
         self._staged: set[Table] = set()
@@ -96,7 +79,7 @@ class LakeSession(Session):
             opened = self._look(target)
             opened.after_commit += sweep(self._store, opened.log, opened.snapshot)
 
-    def _look(self, table: Table) -> _Open:
+    def _look(self, table: Table) -> OpenTable:
         if table not in self._tables:
             with self._told():
                 log = self._lake.log(table)
@@ -104,12 +87,12 @@ class LakeSession(Session):
                 version = snapshot.version + 1 if snapshot else 0
                 pending = PendingFiles(self.connection, self._store, log.folder, version)
                 parts = snapshot.partition_by if snapshot else ()
-                self._tables[table] = _Open(table, log, snapshot, pending, partition_by=parts)
+                self._tables[table] = OpenTable(table, log, snapshot, pending, partition_by=parts)
         return self._tables[table]
 
     def _working(self, table: Table) -> WorkingTable | None:
         """The table as it can be changed; None where the lake has none of that name."""
-        if table in self._staged or not table.schema:
+        if table in self._staged or table.schema in ("", "temp"):
             return None
         if is_system(table.name):
             return self._ledger(table.schema).table(table.name)
@@ -123,7 +106,7 @@ class LakeSession(Session):
             opened.old_files = len(found.files)
         return opened.working
 
-    def _url(self, opened: _Open) -> Callable[[DataFile], str]:
+    def _url(self, opened: OpenTable) -> Callable[[DataFile], str]:
         return lambda file: self._store.url(f"{opened.log.folder}/{file.path}")
 
     def _ledger(self, schema: str) -> Ledger:
@@ -186,7 +169,7 @@ class LakeSession(Session):
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL)."""
         tree = statements.parsed(sql)
-        if isinstance(tree, exp.Create) and tree.kind in ("SCHEMA", "TABLE") and self._create(tree):
+        if self._defined(tree):
             return 0
         target = statements.table_of(tree.this) if isinstance(tree, _CHANGING) else None
         working = self._working(target) if target else None
@@ -203,27 +186,39 @@ class LakeSession(Session):
     def _stored_type(self, name: str, kind: str) -> str:
         return self.stored([Column(name, kind)])[0].type
 
-    def _create(self, tree: exp.Create) -> bool:
+    def _defined(self, tree: exp.Expr) -> bool:
+        """Make, drop or rename a system table, where the statement does; a schema needs no making."""
+        if not isinstance(tree, exp.Create | exp.Drop | exp.Alter) or tree.kind not in ("SCHEMA", "TABLE"):
+            return False
         if tree.kind == "SCHEMA":
             return True
-        table = statements.table_of(tree.this)
-        if table is None:
+        named = tree.args["tables"][0] if isinstance(tree, exp.Drop) else tree.this
+        table = statements.table_of(named)
+        if table is None or table.schema == "temp" or (isinstance(tree, exp.Alter) and not statements.new_name(tree)):
             return False
-        if not is_system(table.name) or not isinstance(tree.this, exp.Schema):
+        if not is_system(table.name):
             raise ConfigError(
                 "lake.statement",
-                f"a lake makes a table of rows only: {tree.sql('duckdb')[:200]}",
+                f"a lake's tables are made, replaced and named by their loads: {tree.sql('duckdb')[:200]}",
                 fix="load rows into it",
             )
-        self._ledger(table.schema).create(
-            table.name, [Column(each.name, each.kind.sql("duckdb")) for each in tree.this.expressions]
-        )
+        ledger = self._ledger(table.schema)
+        if isinstance(tree, exp.Drop):
+            ledger.drop(table.name)
+        elif isinstance(tree, exp.Alter):
+            ledger.rename(table.name, statements.new_name(tree))
+        elif isinstance(tree.this, exp.Schema):
+            ledger.create(table.name, [Column(each.name, each.kind.sql("duckdb")) for each in tree.this.expressions])
+        else:
+            self._expose_all(statements.named(tree.expression))
+            query = tree.expression.sql("duckdb")
+            ledger.create(table.name, self._described(f"({query})"))
+            self.append(table, query)
         return True
 
     def _expose_all(self, tables: set[Table]) -> None:
         for table in tables - self._staged:
-            if table.schema not in ("", "main") or self._working(table) is not None:
-                self.expose(table)
+            self.expose(table)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one SELECT and fetch all of its (few) rows. Rows of a whole table are counted by its log."""
@@ -261,10 +256,10 @@ class LakeSession(Session):
         return staged
 
     def _described(self, name: str) -> list[Column]:
-        rows = self.connection.execute(f"DESCRIBE {name}").fetchall()
+        rows = self.connection.execute(f"DESCRIBE FROM {name}").fetchall()
         return [Column(str(column), str(kind)) for column, kind, *_ in rows]
 
-    def _transfer(self, opened: _Open, working: WorkingTable, names: Sequence[str], query: str) -> int:
+    def _transfer(self, opened: OpenTable, working: WorkingTable, names: Sequence[str], query: str) -> int:
         """Write the rows of an INSERT as files at once: nothing else of the table is read or kept."""
         self.lock(opened.table)
         columns = working.columns()
@@ -276,7 +271,7 @@ class LakeSession(Session):
         working.take_in(files)
         return sum(file.rows or 0 for file in files)
 
-    def _layout(self, opened: _Open) -> Layout:
+    def _layout(self, opened: OpenTable) -> Layout:
         return Layout(opened.partition_by, self._lake.file_size)
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
@@ -295,7 +290,7 @@ class LakeSession(Session):
             opened.working.changed = True
             opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
 
-    def _partitioned(self, opened: _Open, target: Table, columns: Sequence[Column]) -> tuple[str, ...]:
+    def _partitioned(self, opened: OpenTable, target: Table, columns: Sequence[Column]) -> tuple[str, ...]:
         known = {column.name.lower(): column for column in columns}
         if opened.snapshot is not None:
             asked: Sequence[str] = opened.snapshot.partition_by
@@ -344,62 +339,11 @@ class LakeSession(Session):
                 self._publish(self._look(home))
         self._open = False
 
-    def _publish(self, opened: _Open) -> None:
+    def _publish(self, opened: OpenTable) -> None:
         self.lock(opened.table)
         opened = self._tables[opened.table]
-        working = self._working(opened.table)
-        if working is None:
-            raise ConfigError(
-                "lake.no_table",
-                f"there is no table {opened.table.schema}.{opened.table.name} to keep this with",
-                fix="load it first",
-            )
-        opened.pending.mark()
-        removed, added, useless = self._rewrite(opened, working)
-        ledger = self._ledger(opened.table.schema)
-        properties, expired = ledger.properties(opened.table, self._member(opened), opened.pending)
-        loads = ledger.loads()
-        required = opened.snapshot.required if opened.snapshot else frozenset()
-        refuse_nulls(added, required, f"{opened.table.schema}.{opened.table.name}")
-        opened.pending.make_durable([*added, *opened.pending.system])
-        said = {"loadIds": [load.load_id for load in loads], "removed": len(removed), "added": len(added)}
-        commit = Commit(
-            opened.pending.token, opened.pending.draft(), working.columns(), removed, added, properties,
-            opened.partition_by, loads, said,
-        )  # fmt: skip
-        # No version to come needs these: gone before the commit, they cannot be forgotten after it.
-        self._store.delete([*expired, *(f"{opened.log.folder}/{file.path}" for file in useless)])
-        injection.reach("files_written")
-        opened.pending.uncertain = True
-        if not opened.log.commit(opened.snapshot, commit):
-            opened.pending.uncertain = False
-            raise TransientError(
-                "lake.overtaken",
-                f"another writer committed to {opened.table.schema}.{opened.table.name} meanwhile; "
-                "nothing was published",
-                where=f"{self._store.described()}/{opened.log.folder}",
-                fix="run it again; give writers of one table one Dagster pool to queue them",
-            )
-        injection.reach("log_entry_written")
-        opened.pending.committed()
-        for call in opened.after_commit:
-            call()
-        opened.log.maintain(opened.snapshot.version + 1 if opened.snapshot else 0)
-
-    def _member(self, opened: _Open) -> Member:
-        return self._ledger(opened.table.schema).member(opened.table)
-
-    def _rewrite(self, opened: _Open, working: WorkingTable) -> tuple[list[DataFile], list[DataFile], list[DataFile]]:
-        """Write what has to be written anew: files removed from the table, files added, own files not needed."""
-        touched = working.touched()
-        fresh: list[DataFile] = []
-        if touched or not working.is_clean():
-            fresh = opened.pending.write(working.to_write(touched), working.columns(), self._layout(opened))
-        removed = opened.removed + [working.files[number] for number in sorted(touched) if number < opened.old_files]
-        useless = [working.files[number] for number in sorted(touched) if number >= opened.old_files]
-        own = range(opened.old_files, len(working.files))
-        added = [working.files[number] for number in own if number not in touched] + fresh
-        return removed, added, useless
+        self._working(opened.table)
+        publish(self._store, opened, self._ledger(opened.table.schema), self._layout(opened))
 
     def close(self) -> None:
         """Remove what was written and not committed, and free the engine."""

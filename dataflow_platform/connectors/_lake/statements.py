@@ -44,6 +44,12 @@ def named(tree: exp.Expr) -> set[Table]:
     return {found for node in tree.find_all(exp.Table) if (found := table_of(node)) is not None}
 
 
+def new_name(tree: exp.Alter) -> str:
+    """The name an ALTER TABLE ... RENAME TO gives the table; '' for any other."""
+    (action,) = tree.args["actions"]
+    return str(action.this.name) if isinstance(action, exp.AlterRename) else ""
+
+
 def counted(tree: exp.Expr) -> Table | None:
     """The table of ``SELECT count(*) FROM table`` and nothing else."""
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:

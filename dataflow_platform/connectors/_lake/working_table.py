@@ -91,6 +91,11 @@ class WorkingTable:
         """Forget the views: what they show has changed."""
         self._shown = False
 
+    def unname(self) -> None:
+        """Take the name away from the engine: the table goes, or gets another one."""
+        self._engine.execute(f"DROP VIEW IF EXISTS {qualified(self.name.schema, self.name.name)}")
+        self.hide()
+
     def count(self) -> int | None:
         """The number of rows, from what the log says of its files; None where it does not say."""
         if any(file.rows is None for file in self.files):

@@ -65,7 +65,7 @@ def _moments(kind: str, low: str, high: str) -> tuple[str, str] | None:
         text = value.removesuffix("+00")
         if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?", text):
             return None
-        found.append(datetime.fromisoformat(text))  # noqa: DTZ  # both ends are of one clock
+        found.append(datetime.fromisoformat(text))  # both ends are of one clock
     floor = found[0].replace(microsecond=found[0].microsecond // 1000 * 1000)
     over = -found[1].microsecond % 1000
     if found[1].year == 9999 and over:
