@@ -6,7 +6,7 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,7 +50,8 @@ class State:
 
     ``cursor`` is the exact text of the greatest value seen and ``cursor_type`` its DuckDB type.
     ``boundary`` holds the fingerprints of the rows that carry exactly that value: they are read
-    again (a later row may share it) and recognised. ``position`` belongs to the source alone.
+    again (a later row may share it) and recognised. ``boundary_columns`` are the columns they were
+    made of, with their types then. ``position`` belongs to the source alone.
     ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
     """
 
@@ -59,6 +60,7 @@ class State:
     boundary: tuple[str, ...] = ()
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
+    boundary_columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class DestinationFacts(ConnectorFacts):
     identifier_limit: int = 255
     load_strategies: frozenset[str] = frozenset()
     evolutions: frozenset[str] = frozenset()
+    """Changes of a table it can make: add_column, rename_column, widen_type, grow_nested, drop_not_null."""
     transaction: Literal["full", "table_commit", "none"] = "full"
     single_writer: bool = False
     """One process writes at a time: the assets of such a destination share a Dagster pool."""
@@ -265,6 +268,10 @@ class Destination(Connector):
     def session(self) -> Session:
         """Open a transaction; waits for another writer, then fails saying who it is."""
 
+    def preview(self) -> Session:
+        """A session to look at tables with; once closed it leaves nothing behind."""
+        return self.session()
+
     @abstractmethod
     def reader(self) -> AbstractContextManager["duckdb.DuckDBPyConnection"]:
         """A read-only DuckDB connection on which the destination's tables are ``schema.table``."""
@@ -379,7 +386,7 @@ class LoadStrategy(Spec, ABC):
 
     def reads_from(self, stored: State, window: Window | None) -> State:
         """Where reading starts: after what was read before, or the range of a partition run."""
-        return State(stored.cursor, stored.cursor_type, stored.boundary, stored.position, window)
+        return replace(stored, window=window)
 
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""

@@ -20,6 +20,7 @@ PRELOADED = [
     "dataflow_platform.connectors.duckdb", "dataflow_platform.connectors.postgres",
     "dataflow_platform.connectors.postgres.dialect", "dataflow_platform.connectors.files",
     "dataflow_platform.cli.run", "dataflow_platform.cli.progress", "dataflow_platform.cli.summary",
+    "deltalake", "dataflow_platform.connectors.delta",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

@@ -34,7 +34,7 @@ class DuckDB(Destination):
         dialect="duckdb",
         identifier_limit=1024,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
-        evolutions=frozenset({"add_column", "widen_type"}),
+        evolutions=frozenset({"add_column", "rename_column", "widen_type", "grow_nested", "drop_not_null"}),
         transaction="full",
         single_writer=True,
         read_back="in_place",
@@ -57,6 +57,10 @@ class DuckDB(Destination):
     def session(self) -> "DuckDBSession":
         """Open the file for writing and begin a transaction."""
         return DuckDBSession(self.connect())
+
+    def preview(self) -> "DuckDBSession":
+        """A session to look with; a file that is not there yet is not made."""
+        return self.session() if resolve(self.path).exists() else DuckDBSession(duckdb.connect(":memory:"))
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -242,11 +246,11 @@ class DuckDBSession(Session):
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns of ``table`` in order, or None where there is no such table."""
         rows = self.connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() "
+            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
             f"WHERE database_name = current_database() AND schema_name = {literal(table.schema)} "
             f"AND table_name = {literal(table.name)} ORDER BY column_index"
         ).fetchall()
-        return tuple(Column(name, kind) for name, kind in rows) or None
+        return tuple(Column(name, kind, nullable=nullable) for name, kind, nullable in rows) or None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL)."""
