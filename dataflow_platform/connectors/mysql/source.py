@@ -52,7 +52,7 @@ class MySQLStream(Spec):
 
 
 class MySQL(MySQLConnection, Source):
-    """MySQL 5.7 and newer, MariaDB 10.5 and newer."""
+    """MySQL and MariaDB: a table or a view is a stream."""
 
     StreamOptions: ClassVar[type[Spec]] = MySQLStream
     facts: ClassVar[ConnectorFacts] = ConnectorFacts(
