@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run check test torture bench docs clean
+.PHONY: help setup run check test types torture bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -57,6 +57,9 @@ check: setup ## Format, lint, types, floors, reference pages
 
 test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
+
+types: setup ## Write docs/types.md from a run of the type matrix
+	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py
 
 torture: setup ## Break N=1000 loads (SEED=1) by kills and faults, run them again, write docs/reliability.md
 	@exec $(BIN)/python -m tests.reliability --rounds $(N) --seed $(SEED)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import duckdb
 from pydantic import Field
@@ -17,6 +17,8 @@ from dataflow_platform.core.base import Column, Destination, DestinationFacts, S
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, qualified, quote
+
+T = TypeVar("T")
 
 
 class DuckDB(Destination):
@@ -83,7 +85,7 @@ class DuckDB(Destination):
         }
         if self.threads:
             settings["threads"] = str(self.threads)
-        connection = self._open_when_free(path, settings)
+        connection = self._openwhen_free(path, settings)
         # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
         if connection.execute(
             "SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NULL"
@@ -93,27 +95,34 @@ class DuckDB(Destination):
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
-    def _open_when_free(
+    def _openwhen_free(
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.wait_seconds
-        pause = 0.05
-        while True:
-            try:
-                return duckdb.connect(str(path), config=settings)
-            except duckdb.Error as error:
-                text = str(error)
-                if "Could not set lock" not in text:
-                    raise _cannot_open(path, text) from error
-                if time.monotonic() >= deadline:
-                    raise _held_by_another(path, text, self.wait_seconds) from error
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
+        return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+def when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
+    """What ``opened`` gives, called again while another process holds ``path``; a DataflowError if it fails."""
+    deadline = time.monotonic() + wait_seconds
+    pause = 0.05
+    while True:
+        try:
+            return opened()
+        except duckdb.Error as error:
+            text = str(error)
+            if not re.search("Could not set lock|Unique file handle conflict", text):
+                raise _cannot_open(path, text) from error
+            if time.monotonic() >= deadline:
+                raise _held_by_another(path, text, wait_seconds) from error
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)
 
 
 def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
     holder = re.search(r"held in (\S+) \(PID (\d+)\)", text)
     who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+    if "Unique file handle" in text:
+        who = "another load of this process"
     stop = f"wait for it, or stop it (kill {holder[2]})" if holder else "wait for it, or stop it"
     return TransientError(
         "duckdb.locked",
@@ -149,6 +158,7 @@ def _not_a_database(path: Path) -> ConfigError:
 
 
 _STAGE = "__dataflow_stage_"
+_OWN_SCHEMAS = frozenset({"system", "temp", "information_schema", "pg_catalog"})
 _FIRST_OWN_ROW = 36028797018960000
 """DuckDB numbers the rows a transaction adds from here on until it commits."""
 _staging: set[str] = set()
@@ -192,6 +202,21 @@ class DuckDBSession(Session):
         for schema, name in tables:
             if unwanted(name):
                 self.connection.execute(f"DROP TABLE {qualified(schema, name)}")
+
+    def lock(self, target: Table) -> None:
+        """Nobody else is here: one process writes. Names DuckDB would take for something else are refused."""
+        row = self.connection.execute("SELECT current_database()").fetchone()
+        file = row[0] if row else ""
+        if target.schema.lower() in {file.lower(), *_OWN_SCHEMAS}:
+            what = (
+                "the name of the database file" if target.schema.lower() == file.lower() else "a name of DuckDB's own"
+            )
+            raise ConfigError(
+                "duckdb.schema",
+                f"schema '{target.schema}' has {what}: DuckDB cannot tell them apart",
+                where=f"{target.schema}.{target.name}",
+                fix="load into another schema, or give the file another name",
+            )
 
     def expose(self, table: Table) -> None:
         """Nothing to do: the engine is the destination."""
