@@ -59,7 +59,8 @@ class MySQL(MySQLConnection, Source):
         title="MySQL and MariaDB",
         family="database",
         evidence="real_server",
-        evidence_note="MariaDB 10.11 of Debian, started by the tests, with and without TLS; no MySQL was tried",
+        evidence_note="MariaDB 10.11 of Debian, started by the tests, with and without TLS; MySQL 8, Aurora, TiDB and "
+        "other relatives were not tried",
         extra="mysql",
     )
 
