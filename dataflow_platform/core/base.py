@@ -95,6 +95,10 @@ class ConnectorFacts:
     evidence: Evidence
     evidence_note: str
     extra: str | None = None
+    packages: tuple[str, ...] = ()
+    """What `pip install` is given where there is no extra: drivers too heavy to come with every installation."""
+    grants: str = ""
+    """The least rights the system's user needs, as its administrator writes them."""
 
 
 @dataclass(frozen=True)

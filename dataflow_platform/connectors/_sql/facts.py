@@ -1,0 +1,32 @@
+"""What one database system says of itself, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dataflow_platform.core.base import ConnectorFacts
+
+
+@dataclass(frozen=True)
+class SqlFacts(ConnectorFacts):
+    """The facts of a system reached through SQLAlchemy; the templates are its SQL, ``{0}`` the quoted column."""
+
+    drivername: str = ""
+    """SQLAlchemy's ``dialect+driver``."""
+    kinds: Mapping[str, str | None] = field(default_factory=dict)
+    """Type words (lower case, as the dialect compiles them) that mean something else here; None: no exact type."""
+    wire: Mapping[str, str] = field(default_factory=dict)
+    """Type words whose driver would lose something -> the SQL that carries the value exactly, as text."""
+    as_text: str = "CAST({0} AS VARCHAR)"
+    """How the server writes any value as text."""
+    text_order: str | None = None
+    """Order of texts as bytes, as DuckDB has it: a template, or None where a text cursor is not sent to the server."""
+    zoned_filter: bool = False
+    """The driver binds a time with its zone without changing it; else such a cursor is not sent."""
+    clock_slack: float = 0.0
+    """Seconds a time may come out earlier than the server compares it; filters begin that much before."""
+    fold: str = "lower"
+    """``upper`` where names that need no quotes are kept in upper case; SQLAlchemy shows them in lower case."""
+    system_schemas: frozenset[str] = frozenset()
+    """Schemas of the server itself, in lower case; not listed."""
+    over_http: bool = False
+    """The driver speaks HTTP, perhaps through a proxy: the host need not be reachable from here."""
