@@ -51,7 +51,10 @@ class Sql(SqlSource):
             parsed = make_url(url)
         except (exc.ArgumentError, ValueError):
             raise ConfigError(
-                "sql.url", "url is no SQLAlchemy URL", where="url", fix="write it as dialect+driver://user@host/database"
+                "sql.url",
+                "url is no SQLAlchemy URL",
+                where="url",
+                fix="write it as dialect+driver://user@host/database",
             ) from None
         if parsed.password or any(smells_of_secret(name) for name in parsed.query):
             raise ConfigError(
@@ -69,7 +72,9 @@ class Sql(SqlSource):
         parsed = make_url(self.url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             # A relative path starts at the project root; a file that is not there would be created empty.
-            return parsed.set(database=f"file:{quote(str(resolve(str(parsed.database))))}", query={"mode": "ro", "uri": "true"})
+            return parsed.set(
+                database=f"file:{quote(str(resolve(str(parsed.database))))}", query={"mode": "ro", "uri": "true"}
+            )
         return parsed.set(password=self.password) if self.password else parsed
 
     def engine_args(self) -> dict[str, Any]:

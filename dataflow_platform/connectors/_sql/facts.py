@@ -15,7 +15,7 @@ class SqlFacts(ConnectorFacts):
     kinds: Mapping[str, str | None] = field(default_factory=dict)
     """Type words (lower case, as the dialect compiles them) that mean something else here; None: no exact type."""
     wire: Mapping[str, str] = field(default_factory=dict)
-    """Type words whose driver would lose something -> the SQL that carries the value exactly, as text."""
+    """Kinds (upper case) or type words whose driver would lose something -> the SQL that carries the value as text."""
     as_text: str = "CAST({0} AS VARCHAR)"
     """How the server writes any value as text."""
     text_order: str | None = None
@@ -24,8 +24,12 @@ class SqlFacts(ConnectorFacts):
     """The driver binds a time with its zone without changing it; else such a cursor is not sent."""
     clock_slack: float = 0.0
     """Seconds a time may come out earlier than the server compares it; filters begin that much before."""
-    fold: str = "lower"
-    """``upper`` where names that need no quotes are kept in upper case; SQLAlchemy shows them in lower case."""
+    describe_query: str | None = None
+    """Name and type words of a query's columns, in order; its one parameter is ``:query``."""
+    describe_table: str | None = None
+    """Name and type words of a table's columns, in order; its parameters are ``:schema`` and ``:table``."""
+    list_tables: str | None = None
+    """Schema and name of every table and view, where SQLAlchemy's inspector does not work."""
     system_schemas: frozenset[str] = frozenset()
     """Schemas of the server itself, in lower case; not listed."""
     over_http: bool = False

@@ -92,7 +92,7 @@ def kind_of_words(words: str, overrides: Mapping[str, str | None]) -> str | None
     text = " ".join(words.lower().split())
     text = re.sub(r"\s*(unsigned zerofill|character set \S+|collate \S+|not null)\s*", " ", text).strip()
     base, arguments = _taken_apart(text)
-    for word in (text, base):
+    for word in (text, base, base.partition("(")[0].partition("<")[0].strip()):
         if word in overrides:
             return _filled(overrides[word], arguments)
     if base in _NUMBERS:

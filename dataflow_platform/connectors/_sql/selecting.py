@@ -39,8 +39,9 @@ def select(
 
     selected = []
     for column in columns:
-        declared = column.declared.partition("(")[0].strip()
-        template = facts.as_text if column.name in as_text else facts.wire.get(column.declared, facts.wire.get(declared))
+        word = column.declared.partition("(")[0].strip()
+        word = "[]" if word.endswith("[]") else word
+        template = facts.as_text if column.name in as_text else facts.wire.get(column.kind) or facts.wire.get(word)
         plain = source.c[column.name]
         selected.append(_written(template, column.name, dialect).label(column.name) if template else plain)
     return sa.select(*selected).select_from(source)
@@ -79,7 +80,7 @@ def condition(
     if column.kind in (NUMBER, "JSON"):
         raise ConfigError(
             "sql.cursor",
-            f"column '{column.name}' ({column.declared or column.kind}) cannot be a cursor: as text it has another order",
+            f"column '{column.name}' ({column.declared or column.kind}) is no cursor: as text it has another order",
             where=where,
             fix=f"give it an ordered type, types: {{{column.name}: DECIMAL(38,0)}}, or use another column",
         )

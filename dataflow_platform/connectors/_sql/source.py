@@ -138,6 +138,11 @@ class SqlSource(Source):
         """Schema and name of every table and view."""
         import sqlalchemy as sa
 
+        if self.facts.list_tables:
+            for schema, name in connection.execute(sa.text(self.facts.list_tables)):
+                if schema.lower() not in self.facts.system_schemas:
+                    yield schema, name
+            return
         inspector = sa.inspect(connection)
         try:
             schemas: Sequence[str | None] = inspector.get_schema_names()
@@ -153,14 +158,25 @@ class SqlSource(Source):
                 except NotImplementedError:
                     continue
 
-    def described(self, connection: "sa.Connection", schema: str | None, table: str) -> list[tuple[str, Any]]:
-        """Name and SQLAlchemy type of every column of a table or view; [] where there is no such table."""
+    def described(
+        self, connection: "sa.Connection", schema: str | None, table: str
+    ) -> list[tuple[str, str | None, str]]:
+        """Name, kind and type words of every column of a table or view; [] where there is no such table."""
         import sqlalchemy as sa
 
+        told: list[tuple[str, str | None, str]] = []
+        if self.facts.describe_table:
+            given = {"schema": schema or "", "table": table}
+            for name, words in connection.execute(sa.text(self.facts.describe_table), given):
+                told.append((name, kinds.kind_of_words(words, self.facts.kinds), words.lower()))
+            return told
         try:
-            return [(column["name"], column["type"]) for column in sa.inspect(connection).get_columns(table, schema)]
+            found = sa.inspect(connection).get_columns(table, schema)
         except sa.exc.NoSuchTableError:
             return []
+        for column in found:
+            told.append((column["name"], *kinds.kind_of_type(column["type"], connection.dialect, self.facts.kinds)))
+        return told
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Schema and table; a query is named after its stream."""
@@ -215,8 +231,8 @@ class SqlSource(Source):
     def _columns_of_table(
         self, connection: "sa.Connection", schema: str | None, table: str, options: SqlStream
     ) -> list[Column]:
-        described = self.described(connection, schema, table)
-        if not described:
+        known = self.described(connection, schema, table)
+        if not known:
             written = join_name(schema, table)
             names = [join_name(*each) for each in self.relations(connection)]
             raise ConfigError(
@@ -225,22 +241,25 @@ class SqlSource(Source):
                 where=self.where(),
                 fix=did_you_mean(written, names, "dataflow connections discover"),
             )
-        known: list[tuple[str, str | None, str]] = []
-        for name, declared in described:
-            kind, words = kinds.kind_of_type(declared, connection.dialect, self.facts.kinds)
-            known.append((name, kind, words))
         return self._settled(known, options)
 
     def _columns_of_query(self, connection: "sa.Connection", options: SqlStream) -> list[Column]:
         import sqlalchemy as sa
 
         assert options.query is not None
+        if self.facts.describe_query:
+            rows = connection.execute(sa.text(self.facts.describe_query), {"query": options.query})
+            described = [(name, kinds.kind_of_words(words, self.facts.kinds), words.lower()) for name, words in rows]
+            if described:
+                return self._settled(described, options)
         empty = sa.select(sa.literal_column("*")).select_from(selecting.origin(None, None, options.query, []))
         result = connection.execute(empty.where(sa.text("1 = 0")))
         description = result.cursor.description if result.cursor is not None else ()
         told = told_by_cursor(connection.dialect.driver, description or ())
         names = list(result.keys())
-        known = [(name, kinds.kind_of_words(told.get(name, ""), self.facts.kinds), told.get(name, "")) for name in names]
+        known = [
+            (name, kinds.kind_of_words(told.get(name, ""), self.facts.kinds), told.get(name, "")) for name in names
+        ]
         return self._settled(known, options)
 
     def _settled(self, known: Sequence[tuple[str, str | None, str]], options: SqlStream) -> list[Column]:
