@@ -16,7 +16,8 @@ class Athena(SqlSource):
         evidence="unverified",
         evidence_note="written from the documents of pyathena 4.2, whose dialect compiled its SELECTs once by hand",
         packages=("pyathena[sqlalchemy]>=3.12",),
-        grants="athena:StartQueryExecution, GetQueryExecution, GetQueryResults; glue:GetDatabases, GetTables, GetTable; "
+        grants="athena:StartQueryExecution, GetQueryExecution, GetQueryResults; glue:GetDatabases, GetTables, "
+        "GetTable; "
         "s3:GetObject, ListBucket on the data; s3:PutObject, GetObject on the staging folder",
         drivername="awsathena+rest",
         kinds={"float": "FLOAT", "row": "JSON", "struct": "JSON", "array": "JSON", "map": "JSON"},

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dataflow_platform.connectors._sql import SqlFacts
+from dataflow_platform.connectors._sql.facts import ZONED_FILTERED
 from dataflow_platform.connectors._sql.postgres_protocol import AS_TEXT, SYSTEM_SCHEMAS, PostgresProtocol
 
 
@@ -24,7 +25,7 @@ class CockroachDb(PostgresProtocol):
         # Its INT has 64 bits, whatever its catalogue calls it.
         kinds={"integer": "BIGINT", "int": "BIGINT", "smallint": "BIGINT", "interval": None, "geometry": None},
         as_text=AS_TEXT,
-        zoned_filter=True,
+        filtered=ZONED_FILTERED,
         system_schemas=SYSTEM_SCHEMAS,
     )
 

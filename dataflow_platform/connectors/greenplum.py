@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dataflow_platform.connectors._sql import SqlFacts
+from dataflow_platform.connectors._sql.facts import ZONED_FILTERED
 from dataflow_platform.connectors._sql.postgres_protocol import AS_TEXT, BYTE_ORDER, SYSTEM_SCHEMAS, PostgresProtocol
 
 
@@ -22,7 +23,7 @@ class Greenplum(PostgresProtocol):
         wire={"[]": "CAST(to_json({0}) AS TEXT)"},
         as_text=AS_TEXT,
         text_order=BYTE_ORDER,
-        zoned_filter=True,
+        filtered=ZONED_FILTERED,
         system_schemas=SYSTEM_SCHEMAS | {"gp_toolkit", "pg_aoseg", "pg_bitmapindex"},
     )
 

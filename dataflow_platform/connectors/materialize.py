@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dataflow_platform.connectors._sql import SqlFacts
+from dataflow_platform.connectors._sql.facts import ZONED_FILTERED
 from dataflow_platform.connectors._sql.postgres_protocol import (
     AS_TEXT,
     DESCRIBE_TABLE,
@@ -34,7 +35,7 @@ class Materialize(PostgresProtocol):
             "list": None,
         },
         as_text=AS_TEXT,
-        zoned_filter=True,
+        filtered=ZONED_FILTERED,
         describe_table=DESCRIBE_TABLE,
         list_tables=LIST_TABLES,
         system_schemas=SYSTEM_SCHEMAS

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dataflow_platform.connectors._sql import SqlFacts
+from dataflow_platform.connectors._sql.facts import ZONED_FILTERED
 from dataflow_platform.connectors._sql.postgres_protocol import SYSTEM_SCHEMAS, PostgresProtocol
 
 
@@ -24,7 +25,7 @@ class Redshift(PostgresProtocol):
         kinds={"super": "JSON", "varbyte": None, "geometry": None, "hllsketch": None},
         as_text="CAST({0} AS VARCHAR(65535))",
         wire={"super": "JSON_SERIALIZE({0})"},
-        zoned_filter=True,
+        filtered=ZONED_FILTERED,
         system_schemas=SYSTEM_SCHEMAS | {"pg_internal", "pg_auto_copy", "pg_automv"},
     )
 

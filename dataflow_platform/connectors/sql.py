@@ -6,12 +6,15 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql.facts import FILTERED, INTEGER_FILTER
 from dataflow_platform.connectors._sql.source import smells_of_secret
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.paths import resolve
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+
+_KNOWN = frozenset({"postgresql", "mysql", "mariadb"})
 
 
 class Sql(SqlSource):
@@ -76,6 +79,10 @@ class Sql(SqlSource):
                 database=f"file:{quote(str(resolve(str(parsed.database))))}", query={"mode": "ro", "uri": "true"}
             )
         return parsed.set(password=self.password) if self.password else parsed
+
+    def filtered(self) -> frozenset[str]:
+        """What is known of the dialect: SQLite, for one, compares times as texts of any form."""
+        return FILTERED if self.address().get_backend_name() in _KNOWN else INTEGER_FILTER
 
     def engine_args(self) -> dict[str, Any]:
         """JSON of PostgreSQL stays the server's text: taken apart, its numbers would pass through a double."""

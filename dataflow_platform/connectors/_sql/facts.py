@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 
 from dataflow_platform.core.base import ConnectorFacts
 
+INTEGER_FILTER = frozenset({"INTEGER"})
+"""Whole numbers of any size: every system orders and binds them alike."""
+FILTERED = INTEGER_FILTER | {"DECIMAL", "DOUBLE", "DATE", "TIMESTAMP"}
+ZONED_FILTERED = FILTERED | {"TIMESTAMPTZ"}
+"""Where the driver binds a time with its zone as well."""
+
 
 @dataclass(frozen=True)
 class SqlFacts(ConnectorFacts):
@@ -19,9 +25,10 @@ class SqlFacts(ConnectorFacts):
     as_text: str = "CAST({0} AS VARCHAR)"
     """How the server writes any value as text."""
     text_order: str | None = None
-    """Order of texts as bytes, as DuckDB has it: a template, or None where a text cursor is not sent to the server."""
-    zoned_filter: bool = False
-    """The driver binds a time with its zone without changing it; else such a cursor is not sent."""
+    """Order of texts as bytes, as DuckDB has it: a template, or None where a text cursor is not sent."""
+    filtered: frozenset[str] = FILTERED
+    """Kinds whose cursor or window the server applies: it orders them as DuckDB does, and the driver binds them
+    unchanged. Of the others all rows are read, and the engine filters."""
     clock_slack: float = 0.0
     """Seconds a time may come out earlier than the server compares it; filters begin that much before."""
     describe_query: str | None = None

@@ -15,15 +15,12 @@ from dataflow_platform.core.errors import ConfigError, unknown_name
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-_ORDERED = frozenset({*INTEGERS, "DOUBLE", "DATE", "TIMESTAMP"})
-"""Kinds every server orders as DuckDB does, whose values every driver binds unchanged."""
-
 
 def origin(table: str | None, schema: str | None, query: str | None, names: Sequence[str]) -> "sa.FromClause":
     """The table, or the query as a subselect, with its columns."""
     import sqlalchemy as sa
 
-    columns = [sa.column(name) for name in names]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     if query is None:
         assert table is not None
         return sa.table(table, *columns, schema=schema)
@@ -59,6 +56,7 @@ def condition(
     stream: Stream,
     state: State,
     facts: SqlFacts,
+    filtered: frozenset[str],
     dialect: Any,
     where: str,
 ) -> "sa.ColumnElement[bool] | None":
@@ -67,7 +65,7 @@ def condition(
 
     if state.window:
         column = _find(columns, state.window.column, where)
-        edges = [_edge(column.kind, moment, facts) for moment in (state.window.start, state.window.end)]
+        edges = [_edge(column.kind, moment, filtered) for moment in (state.window.start, state.window.end)]
         if None in edges:
             return None
         slack = dt.timedelta(seconds=facts.clock_slack if column.kind != "DATE" else 0)
@@ -84,7 +82,7 @@ def condition(
             where=where,
             fix=f"give it an ordered type, types: {{{column.name}: DECIMAL(38,0)}}, or use another column",
         )
-    value = _value(column.kind, state.cursor, facts) if state.cursor is not None else None
+    value = _value(column.kind, state.cursor, facts, filtered) if state.cursor is not None else None
     if value is None:
         return None
     if isinstance(value, str):
@@ -120,13 +118,11 @@ def _bound(value: Any, kind: str) -> "sa.BindParameter[Any]":
     return sa.bindparam(None, value, sa.DateTime(timezone=kind == "TIMESTAMPTZ"))
 
 
-def _value(kind: str, text: str, facts: SqlFacts) -> Any:
+def _value(kind: str, text: str, facts: SqlFacts, filtered: frozenset[str]) -> Any:
     """The cursor as a Python value; None where the server could order or bind it otherwise than DuckDB."""
     if kind == "VARCHAR":
         return text if facts.text_order else None
-    if kind == "TIMESTAMPTZ" and not facts.zoned_filter:
-        return None
-    if kind not in (*_ORDERED, "TIMESTAMPTZ") and not kind.startswith("DECIMAL"):
+    if ("INTEGER" if kind in INTEGERS else kind.partition("(")[0]) not in filtered:
         return None
     try:
         if kind in INTEGERS:
@@ -140,9 +136,11 @@ def _value(kind: str, text: str, facts: SqlFacts) -> Any:
         return None
 
 
-def _edge(kind: str, moment: dt.datetime, facts: SqlFacts) -> Any:
+def _edge(kind: str, moment: dt.datetime, filtered: frozenset[str]) -> Any:
     """One edge of a window; a column without a zone holds the edge's wall time."""
-    if kind == "TIMESTAMPTZ" and facts.zoned_filter:
+    if kind not in filtered:
+        return None
+    if kind == "TIMESTAMPTZ":
         return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     if kind == "TIMESTAMP":
         return moment.replace(tzinfo=None)

@@ -49,6 +49,10 @@ class SqlSource(Source):
         """What SQLAlchemy's ``create_engine`` is given for this dialect."""
         return {}
 
+    def filtered(self) -> frozenset[str]:
+        """Kinds whose cursor or window the server applies."""
+        return self.facts.filtered
+
     def secrets(self) -> list[str]:
         """The values no text may show."""
         named = [getattr(self, name, None) for name in self.secret_fields]
@@ -219,7 +223,7 @@ class SqlSource(Source):
                 schema, table = split_name(options.table or stream.name, self.where())
                 known = self._columns_of_table(connection, schema, table, options)
         source = selecting.origin(table, schema, options.query, [column.name for column in known])
-        filtered = selecting.condition(source, known, stream, state, self.facts, dialect, self.where())
+        filtered = selecting.condition(source, known, stream, state, self.facts, self.filtered(), dialect, self.where())
         columns = self._chosen(known, options)
         statement = selecting.select(source, columns, options.as_text, self.facts, dialect)
         return columns, statement if filtered is None else statement.where(filtered)
@@ -252,10 +256,10 @@ class SqlSource(Source):
             described = [(name, kinds.kind_of_words(words, self.facts.kinds), words.lower()) for name, words in rows]
             if described:
                 return self._settled(described, options)
-        empty = sa.select(sa.literal_column("*")).select_from(selecting.origin(None, None, options.query, []))
+        whole: sa.ColumnClause[Any] = sa.literal_column("*")
+        empty = sa.select(whole).select_from(selecting.origin(None, None, options.query, []))
         result = connection.execute(empty.where(sa.text("1 = 0")))
-        description = result.cursor.description if result.cursor is not None else ()
-        told = told_by_cursor(connection.dialect.driver, description or ())
+        told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
         names = list(result.keys())
         known = [
             (name, kinds.kind_of_words(told.get(name, ""), self.facts.kinds), told.get(name, "")) for name in names
