@@ -7,6 +7,7 @@ is read; no value has a say in them. The rows of one stream come from one SELECT
 import os
 import re
 import socket
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -175,7 +176,10 @@ class SqlSource(Source):
                 told.append((name, kinds.kind_of_words(words, self.facts.kinds), words.lower()))
             return told
         try:
-            found = sa.inspect(connection).get_columns(table, schema)
+            with warnings.catch_warnings():
+                # The column is refused below, by name.
+                warnings.filterwarnings("ignore", "Did not recognize type", sa.exc.SAWarning)
+                found = sa.inspect(connection).get_columns(table, schema)
         except sa.exc.NoSuchTableError:
             return []
         for column in found:

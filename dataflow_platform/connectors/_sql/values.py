@@ -6,6 +6,7 @@ types of a column are looked at first. What Arrow then refuses (too long, too la
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NONE = type(None)
+_FURTHER_DIGIT = re.compile(r"\.\d{7}")
+_FURTHER_ZEROS = re.compile(r"(\.\d{6})0+")
 _WORDS: dict[type, str] = {
     bool: "a boolean", int: "an integer", float: "a floating-point number", Decimal: "a decimal number",
     str: "a text", bytes: "bytes", bytearray: "bytes", memoryview: "bytes", dt.date: "a date", dt.time: "a time",
@@ -168,12 +171,19 @@ def _dates(values: Sequence[Any], types: set[type], target: "pa.DataType") -> "p
 
 def _times(values: Sequence[Any], types: set[type]) -> Sequence[Any]:
     if types == {str}:
-        values = [None if value is None else dt.time.fromisoformat(value) for value in values]
+        values = [None if value is None else _time(value) for value in values]
     else:
         _only(types, dt.time)
     if any(value is not None and value.tzinfo is not None for value in values):
         raise ValueError("a zone in a time of day")
     return values
+
+
+def _time(text: str) -> dt.time:
+    text = _FURTHER_ZEROS.sub(r"\1", text)
+    if _FURTHER_DIGIT.search(text):  # Python would cut it off
+        raise ValueError("nanoseconds")
+    return dt.time.fromisoformat(text)
 
 
 def _number(value: Any) -> str:
