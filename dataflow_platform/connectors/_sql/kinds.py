@@ -91,6 +91,8 @@ def kind_of_words(words: str, overrides: Mapping[str, str | None]) -> str | None
     """The kind of a column type as a database writes it (``numeric(10, 2)``); None where none is exact."""
     text = " ".join(words.lower().split())
     text = re.sub(r"\s*(unsigned zerofill|character set \S+|collate \S+|not null)\s*", " ", text).strip()
+    while wrapped := re.fullmatch(r"(?:nullable|lowcardinality)\((.*)\)", text):
+        text = wrapped[1]
     base, arguments = _taken_apart(text)
     for word in (text, base, base.partition("(")[0].partition("<")[0].strip()):
         if word in overrides:

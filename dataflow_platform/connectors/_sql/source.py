@@ -22,7 +22,14 @@ from dataflow_platform.connectors._sql.rows import Reading, RowStream
 from dataflow_platform.connectors._sql.stream import SqlStream, join_name, split_name
 from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core.base import Scan, Source, Spec, State, Stream
-from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError, did_you_mean, unknown_name
+from dataflow_platform.core.errors import (
+    ConfigError,
+    DataflowError,
+    TransientError,
+    did_you_mean,
+    nearest,
+    unknown_name,
+)
 from dataflow_platform.core.sql import quote
 
 if TYPE_CHECKING:
@@ -84,7 +91,7 @@ class SqlSource(Source):
             if engine.dialect.driver == "psycopg2":
                 sa.event.listen(engine, "connect", keep_texts)
             return engine
-        except (ImportError, sa.exc.SQLAlchemyError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # a driver may look for its credentials here already
             raise self.explained(error) from None
 
     @contextmanager
@@ -242,12 +249,15 @@ class SqlSource(Source):
         known = self.described(connection, schema, table)
         if not known:
             written = join_name(schema, table)
-            names = [join_name(*each) for each in self.relations(connection)]
+            there = list(self.relations(connection))
+            names = [join_name(*each) for each in there]
+            if schema is None and (meant := nearest(table, [name for _, name in there])):
+                schema, table = next(each for each in there if each[1] == meant)
             raise ConfigError(
                 "table.unknown",
                 f"unknown table '{written}'",
                 where=self.where(),
-                fix=did_you_mean(written, names, "dataflow connections discover"),
+                fix=did_you_mean(join_name(schema, table), names, "dataflow connections discover"),
             )
         return self._settled(known, options)
 

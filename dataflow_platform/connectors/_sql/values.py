@@ -70,7 +70,10 @@ def array(values: Sequence[Any], column: Column, target: "pa.DataType", where: s
 def checked_cast(column: Column, given: "pa.Array[Any]", target: "pa.DataType", where: str) -> "pa.Array[Any]":
     """An array that a driver made itself as ``target``; DataError ``sql.value`` where a value would change."""
     try:
-        return given if given.type == target else given.cast(target, safe=True)
+        made: pa.Array[Any] = given if given.type == target else given.cast(target, safe=True)
+        if column.kind == "VARCHAR":
+            made.validate(full=True)  # bytes that are no UTF-8
+        return made
     except (ValueError, TypeError, NotImplementedError):
         raise _error(column, f"{given.type} of the driver", where) from None
 
