@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run check test bench docs clean
+.PHONY: help setup run check test types torture bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -14,6 +14,9 @@ STAMP := $(VENV)/.setup-done
 # An interpreter is never downloaded; packages only by `make setup`, exactly those of uv.lock.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# How many loads `make torture` breaks, and what they are drawn from.
+N ?= 1000
+SEED ?= 1
 # Set SERVE=0 to end `make run` after the summary.
 SERVE ?= 1
 
@@ -54,6 +57,12 @@ check: setup ## Format, lint, types, floors, reference pages
 
 test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
+
+types: setup ## Write docs/types.md from a run of the type matrix
+	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py
+
+torture: setup ## Break N=1000 loads (SEED=1) by kills and faults, run them again, write docs/reliability.md
+	@exec $(BIN)/python -m tests.reliability --rounds $(N) --seed $(SEED)
 
 bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand
 	@exec $(BIN)/python -m benchmarks

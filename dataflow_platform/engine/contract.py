@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Spec, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.sql import qualified, quote
@@ -157,6 +158,7 @@ def apply(session: Session, plan: SchemaPlan, target: Table) -> None:
             session.execute(f"ALTER TABLE {name} ADD COLUMN {quote(change.column)} {change.type}")
         elif change.kind == "widen":
             session.execute(f"ALTER TABLE {name} ALTER COLUMN {quote(change.column)} SET DATA TYPE {change.type}")
+        injection.reach("schema_changed")
 
 
 def fit_stage(session: Session, plan: SchemaPlan, staged: Table) -> None:

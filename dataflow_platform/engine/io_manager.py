@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Destination, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import qualified
@@ -27,6 +28,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             if isinstance(obj, StagedLoad):
                 record = load.publish(obj)
                 context.add_output_metadata(metadata.of_record(obj, record))
+                injection.reach("returning")
             else:
                 self._replace(table_of(context.asset_key), obj)
 

@@ -4,11 +4,21 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, injection, quarantine, state, validate
+from dataflow_platform.engine import (
+    contract,
+    extract,
+    key_history,
+    query_errors,
+    reconciliation,
+    rejected,
+    state,
+    validate,
+)  # fmt: skip
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -29,13 +39,15 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         if refusal is not None:
             raise refusal
         injection.reach("handed_over")
-        record = _write(staged)
-        # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
-        staged.session.commit()
+        with query_errors.told(f"{staged.load.target.schema}.{staged.load.target.name}"):
+            record = _write(staged)
+            # Invariant 1, one transaction: rows, quarantine, state and load record become visible here, together.
+            staged.session.commit()
         injection.reach("committed")
         staged.record = record
     finally:
         staged.close()
+    injection.reach("closed")
     report(
         Progress(staged.load.stream.name, "loaded", rows=record.rows_loaded, size=staged.size, fraction=1, done=True)
     )
@@ -57,13 +69,21 @@ def blocked(staged: StagedLoad) -> DataError | None:
 
 def _write(staged: StagedLoad) -> state.LoadRecord:
     session, load = staged.session, staged.load
+    reconciling = reconciliation.Reconciliation(staged)
+    reconciling.begin()
     filtered = _clear_stage(staged)
+    reconciling.cleared()
     _refuse_if_moved_on(staged)
-    quarantined = quarantine.save_rejected(staged)
+    quarantined = rejected.save(staged)
     injection.reach("quarantine_written")
-    counts = _write_rows(staged)
+    counts = _write_rows(staged, reconciling)
     counts["filtered"] += filtered
     injection.reach("rows_written")
+    reconciling.arrive(counts["inserted"])
+    injection.reach("reconciled")
+    if not reconciling.swapped:
+        _drop_stage(staged)
+    key_history.save(staged)
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
     injection.reach("state_written")
@@ -75,11 +95,15 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 def _clear_stage(staged: StagedLoad) -> int:
     """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
-    quarantine.set_aside(staged)
+    rejected.set_aside(staged)
+    plan = _plan(staged)
+    rejected.supersede(staged, plan)
+    key_history.note(staged, plan)
     counts = dict.fromkeys(COUNTED, 0)
-    for statement in staged.load.strategy.statements(_plan(staged)):
+    for statement in staged.load.strategy.statements(plan):
         if statement.on == "stage":
             counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
+            injection.reach("stage_statement")
     staged.session.settle()
     injection.reach("stage_cleared")
     return counts["filtered"]
@@ -98,18 +122,21 @@ def _refuse_if_moved_on(staged: StagedLoad) -> None:
         )
 
 
-def _write_rows(staged: StagedLoad) -> dict[str, int]:
+def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) -> dict[str, int]:
     session, load, plan = staged.session, staged.load, staged.plan
     assert staged.staged is not None
     assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
-    for name in validate.mask_columns(staged.rules):
+    for name in (*validate.mask_columns(staged.rules), *staged.hidden):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
+    key_history.before(staged)
     counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
-    if plan.target_is_new or load.strategy.replaces_target():
+    swaps = plan.target_is_new or load.strategy.replaces_target()
+    reconciling.depart(swaps)
+    if swaps:
         if not plan.target_is_new:
             contract.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
@@ -120,10 +147,15 @@ def _write_rows(staged: StagedLoad) -> dict[str, int]:
             if statement.on == "target":
                 answer = session.query(statement.sql)[0][0] if statement.asks else session.execute(statement.sql)
                 counts[statement.counts_as] += answer
-        session.in_engine(f"DROP TABLE {table}")
+                injection.reach("statement")
     target = qualified(load.target.schema, load.target.name)
     staged.rows_in_target = session.query(f"SELECT count(*) FROM {target}")[0][0]
     return counts
+
+
+def _drop_stage(staged: StagedLoad) -> None:
+    assert staged.staged is not None
+    staged.session.in_engine(f"DROP TABLE {qualified(staged.staged.schema, staged.staged.name)}")
 
 
 def _plan(staged: StagedLoad) -> LoadPlan:
@@ -182,5 +214,7 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         rows_deleted=counts["deleted"],
         cursor_before=staged.before.cursor,
         cursor_after=after.cursor,
-        checks=json.dumps([validate.as_record(verdict) for verdict in staged.verdicts]),
+        checks=json.dumps(
+            [*(validate.as_record(verdict) for verdict in staged.verdicts), *reconciliation.as_records(staged)]
+        ),
     )

@@ -47,6 +47,8 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     found["quarantine reasons"] = dg.MetadataValue.json(broken)
     if staged.size is not None:
         found["bytes"] = staged.size
+    if staged.reconciled is not None:
+        found["reconciled"] = staged.reconciled
     if record.cursor_after is not None:
         found["cursor"] = record.cursor_after
     return {key: value for key, value in found.items() if value is not None}

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -40,7 +40,8 @@ def following(session: Session, stream: str, scan: Scan) -> Iterator[Followed]:
         stop.set()
         if watcher.ident is not None:
             watcher.join()
-        session.connection.execute("PRAGMA disable_profiling")
+        with suppress(duckdb.Error):  # a query that failed may have ended the transaction: its own error is what counts
+            session.connection.execute("PRAGMA disable_profiling")
     if scan.bytes_read is not None:
         followed.size = scan.bytes_read()
     report(Progress(stream, "staged", rows=followed.rows, size=followed.size, fraction=1.0))

@@ -1,5 +1,8 @@
 """DuckDB's errors in the platform's words: what a person may do about each."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
@@ -13,6 +16,21 @@ _DATA = (
 _QUERY = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.TypeMismatchException)
 
 
+_FULL = ("No space left", "Disk quota exceeded", "File too large")
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Raise the platform's error for what DuckDB says inside the block, where there is one."""
+    try:
+        yield
+    except duckdb.Error as error:
+        known = explained(error, where)
+        if known is None:
+            raise
+        raise known from error
+
+
 def explained(error: duckdb.Error, where: str) -> DataflowError | None:
     """The platform's error for a failed query of the line, None for what it does not know."""
     told = str(error).strip().splitlines()
@@ -24,7 +42,7 @@ def explained(error: duckdb.Error, where: str) -> DataflowError | None:
             where=where,
             fix="raise memory_limit of the destination, or lower its threads",
         )
-    if "No space left" in str(error):
+    if any(text in str(error) for text in _FULL):
         return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space, run again")
     if isinstance(error, _DATA):
         return DataError(

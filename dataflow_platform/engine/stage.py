@@ -7,11 +7,21 @@ from time import monotonic
 
 import duckdb
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import extract, injection, planning, query_errors, state, transform, validate
+from dataflow_platform.engine import (
+    extract,
+    planning,
+    query_errors,
+    reconciliation,
+    rejected,
+    state,
+    transform,
+    validate,
+)  # fmt: skip
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -22,16 +32,24 @@ def stage(load: StreamLoad) -> StagedLoad:
     begun = monotonic()
     _refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
+    with query_errors.told(f"{load.target.schema}.{load.target.name}"):
+        result = _opened(load)
+        result.seconds = monotonic() - begun
+        return result
+
+
+def _opened(load: StreamLoad) -> StagedLoad:
     session = load.destination.session()
     try:
         result = StagedLoad(load, session, datetime.now(UTC))
+        injection.reach("opened")
         # Before the state is read: two loads of one stream never start from the same place.
         session.lock(load.target)
+        injection.reach("locked")
         state.ensure_tables(session, load.target.schema)
         result.already = state.find_record(session, load.target.schema, load.load_id)
         if result.already is None:
             _fill(result)
-        result.seconds = monotonic() - begun
         return result
     except BaseException:
         session.close()
@@ -61,7 +79,8 @@ def _fill(result: StagedLoad) -> None:
     stored = state.load_state(session, load.target.schema, load.pipeline, load.stream.name)
     result.before = stored
     wanted = load.strategy.reads_from(stored, load.window)
-    extraction = extract.extract(session, load.source, load.stream, wanted)
+    may_reject = bool(load.checks) or load.strategy.needs_primary_key or load.strategy.needs_cursor_values
+    extraction = extract.extract(session, load.source, load.stream, wanted, locate=may_reject)
     try:
         with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
@@ -83,24 +102,33 @@ def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> I
 
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
     load, session = result.load, result.session
-    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
+    keep = (*extraction.columns, *extraction.places)
+    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor, keep)
+    result.source_types = extraction.types
     result.columns = transform.describe(session, query)
     result.lineage, result.plain = query.lineage, query.plain
     result.primary_key = planning.mapped_key(load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
-    _require_tables(load, session)
+    require_tables(load, session)
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     added = planning.decide(result, query)
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
-    judged = validate.with_masks(planning.with_added(query.sql, added), result.rules)
+        injection.reach("landed")
+    rows = planning.with_added(query.sql, added)
+    reconciled = reconciliation.is_wanted(result, wanted)
+    if reconciled and result.shape is not None:
+        rows = reconciliation.with_hash(rows, result.shape.columns)
+    judged = validate.with_masks(rows, result.rules)
+    judged = rejected.with_origins(result, judged, query, extraction.places)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -114,7 +142,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
-def _require_tables(load: StreamLoad, session: Session) -> None:
+def require_tables(load: StreamLoad, session: Session) -> None:
     """Checks may compare with other tables of the destination: they have to be there."""
     for position, check in enumerate(load.checks):
         for name in check.upstream():
@@ -155,6 +183,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     session.settle()
+    injection.reach("settled")
     if cursor and query.cursor:
         settle_boundary(result, query.cursor, wanted, greatest, extraction.cursor_type)
         if query.cursor == transform.CARRIED_CURSOR:
@@ -162,6 +191,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
             session.settle()
             session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(transform.CARRIED_CURSOR)}")
             session.settle()
+            injection.reach("settled")
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from dataflow_platform.core.base import (
     Check,
@@ -23,6 +23,14 @@ from dataflow_platform.core.base import (
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
 from dataflow_platform.engine import state, validate
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A number of rows and the sum of their hashes: equal for the same rows in whatever order."""
+
+    rows: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class StreamLoad:
     contract: schema_contract.Contract = field(default_factory=schema_contract.Contract)
     partition_key: str | None = None
     window: Window | None = None
+    reconcile: Literal["auto", "on", "off"] = "auto"
 
 
 @dataclass
@@ -64,10 +73,21 @@ class StagedLoad:
     shape: RowShape | None = None
     rules: Sequence[Rule] = ()
     verdicts: Sequence[validate.Verdict] = ()
+    fingerprint: Fingerprint | None = None
+    """Of the staged rows after they were judged; None where the load is not reconciled."""
+    reconciled: str | None = None
+    """What reconciliation found, in words; set by ``engine.load.publish``."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
     lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
+    source_types: Mapping[str, str] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
+    """Columns of the stage that are not published: what quarantine keeps of a bad row's origin."""
+    supersedes: bool = False
+    """Open rows of earlier loads became moot: the engine's table ``rejected.SUPERSEDED`` names them."""
+    open_keys: Table | None = None
+    """The keys whose history is kept (see ``key_history``), where the destination sees them."""
     primary_key: tuple[str, ...] = ()
     cursor: str | None = None
     before: State = field(default_factory=State)

@@ -3,14 +3,24 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
+from dataflow_platform.core import injection
+from dataflow_platform.core.base import (
+    Check,
+    Destination,
+    LoadStrategy,
+    Source,
+    Stream,
+    Table,
+    Transformation,
+    Window,
+)  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
 from dataflow_platform.engine.failures import as_failure, boundary
@@ -120,11 +130,14 @@ class StreamAsset:
             if refusal is not None:
                 # Released before Dagster hears of it: a blocking result ends this step where it is yielded.
                 staged.close()
-            yield from self._results(staged)
+            for outcome in self._results(staged):
+                yield outcome
+                injection.reach("check_reported")
             if refusal is not None:
                 raise as_failure(refusal) from refusal
             shown = metadata.of_staged(staged, self.origin)
             yield dg.MaterializeResult(value=staged, metadata=shown)
+            injection.reach("materialized")
             if staged.record is not None:
                 # Dagster's pages show the latest event: each of a partition says what the load's own says.
                 shown |= metadata.of_record(staged, staged.record)
@@ -143,26 +156,38 @@ class StreamAsset:
         # A resumed run continues the loads of the run it resumes: what that one committed is not moved again.
         tags = context.run.tags
         run = tags.get(_ROOT, context.run.run_id) if tags.get(_RESUMED) == "true" else context.run.run_id
-        return StreamLoad(
-            pipeline=self.pipeline.name,
-            stream=self.stream,
-            source=getattr(context.resources, self.source_key),
-            destination=getattr(context.resources, self.io_manager_key).destination,
-            target=self.table,
-            strategy=self.strategy,
-            strategy_name=self.strategy_name,
+        base = self.as_load(
+            getattr(context.resources, self.source_key), getattr(context.resources, self.io_manager_key).destination
+        )
+        return replace(
+            base,
             load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
             run_id=context.run.run_id,
-            steps=self.steps,
-            checks=self.checks,
-            contract=self.spec.contract or self.pipeline.contract,
             partition_key=label,
             window=window,
         )
 
+    def as_load(self, source: Source, destination: Destination) -> StreamLoad:
+        """The stream as the engine takes it, outside of a run and without a load id."""
+        return StreamLoad(
+            pipeline=self.pipeline.name,
+            stream=self.stream,
+            source=source,
+            destination=destination,
+            target=self.table,
+            strategy=self.strategy,
+            strategy_name=self.strategy_name,
+            load_id="",
+            steps=self.steps,
+            checks=self.checks,
+            contract=self.spec.contract or self.pipeline.contract,
+            reconcile=self.spec.reconcile or self.pipeline.reconcile,
+        )
+
     def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
         if staged.already is not None:
-            for record in json.loads(staged.already.checks):
+            checks = [record for record in json.loads(staged.already.checks) if record.get("asset_check", True)]
+            for record in checks:
                 yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
             return
         for verdict in staged.verdicts:

@@ -97,6 +97,9 @@ class StreamSpec(Spec):
         default_factory=list, description="Rules in order, one key each: `- not_null: id`."
     )
     contract: Contract | None = Field(default=None, description="Schema contract of this stream.")
+    reconcile: Literal["auto", "on", "off"] | None = Field(
+        default=None, description="Reconciliation of this stream; the pipeline's when absent."
+    )
     freshness: Freshness | None = Field(default=None, description="How old the asset may get.")
     owners: list[str] | None = Field(default=None, description="E-mail addresses or `team:name`.")
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
@@ -113,6 +116,12 @@ class PipelineSpec(Spec):
     destination: Target = Field(default_factory=Target, description="Where the streams are loaded.")
     streams: list[StreamSpec] = Field(min_length=1, description="What is read; each stream is an asset.")
     contract: Contract = Field(default_factory=Contract, description="Schema contract of all streams.")
+    reconcile: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Compare hashes of the rows that came into the stage with those of the rows in the table, before "
+        "anything is published; a difference fails the load. `auto`: full loads (on PostgreSQL up to where rows leave "
+        "for the server); `on`: every load (on PostgreSQL its rows are read back); `off`: counts only.",
+    )
     schedule: Schedule | None = Field(default=None, description="When all streams run.")
     sensor: Sensor | None = Field(default=None, description="Run a stream when its source has something new.")
     freshness: Freshness | None = Field(default=None, description="How old the assets may get.")

@@ -27,7 +27,7 @@ from tests.fixtures.file_source import CSV, JSONL, PACKINGS, failure, put, put_p
         ("first.jsonl", b'{"a": 1\n{"a": 2}\n', 1, '{"a": 1', "unexpected"),
         ("word.jsonl", b'{"a": 1}\nnonsense here\n{"a": 3}\n', 2, "nonsense here", "invalid literal"),
         ("late.jsonl", b'{"a": 1}\n' * 30_000 + b"{]\n", 30_001, "{]", "unexpected"),
-        ("type.jsonl", b'{"a": 1}\n' * 30_000 + b'{"a": "q"}\n', 30_001, '{"a": "q"}', "Failed to cast"),
+        ("type.jsonl", b'{"a": 1}\n' * 30_000 + b'{"a": "q"}\n', 30_001, '{"a": "q"}', "to BIGINT without a change"),
     ],
 )
 def test_broken_lines_are_told_with_file_line_and_words(

@@ -1,8 +1,9 @@
 """Invariant 2: read = loaded + quarantined + filtered, over generated batches and every strategy of the line."""
 
+import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -18,8 +19,8 @@ from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.transformations.filter import Filter
-from tests.engine.killed import STRATEGIES
 from tests.fixtures.rows import Rows, RowsOptions
+from tests.reliability.workload import STRATEGIES
 
 SCHEMA = pa.schema([("id", pa.int64()), ("at", pa.int64()), ("v", pa.string())])
 ROW = st.fixed_dictionaries(
@@ -64,7 +65,10 @@ def test_every_row_is_accounted_for(how: str, one_shot: bool, batches: list[list
         loads(Path(folder) / "w.duckdb", how, batches, one_shot)
 
 
-def test_a_row_that_vanishes_between_stage_and_publish_stops_the_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("reconcile", "code"), [("off", "load.reconciliation"), ("auto", "load.corrupted")])
+def test_a_row_that_vanishes_between_stage_and_publish_stops_the_load(
+    tmp_path: Path, reconcile: Literal["off", "auto"], code: str
+) -> None:
     load = StreamLoad(
         pipeline="p",
         stream=Stream("t", RowsOptions()),
@@ -74,11 +78,12 @@ def test_a_row_that_vanishes_between_stage_and_publish_stops_the_load(tmp_path: 
         strategy=STRATEGIES["append"],
         strategy_name="append",
         load_id="1",
+        reconcile=reconcile,
     )
     staged = stage(load)
     assert staged.staged is not None
     staged.session.in_engine(f'DELETE FROM raw."{staged.staged.name}" WHERE id = 2')
-    with pytest.raises(DataError, match=r"load\.reconciliation"):
+    with pytest.raises(DataError, match=re.escape(code)):
         publish(staged)
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
         assert connection.execute(

@@ -9,16 +9,19 @@ from itertools import islice
 
 import duckdb
 
+from dataflow_platform.connectors.files import exact, json_lines
 from dataflow_platform.connectors.files.listing import File, not_permitted, opened, vanished
-from dataflow_platform.connectors.files.reading import csv_options, delimiter, json_options, paths
+from dataflow_platform.connectors.files.reading import csv_options, header, paths
 from dataflow_platform.connectors.files.stream import FilesStream, Format
-from dataflow_platform.core.errors import DataError, DataflowError, Location, unknown_name
+from dataflow_platform.core.errors import DataError, DataflowError, Location
 
 _EXCERPT = 80
 
 
 def meaning(text: str, path: str | None = None) -> DataflowError | None:
     """The error behind DuckDB's ``text``, about ``path`` where the text names no file; None where nobody knows."""
+    if refused := exact.refused(text):
+        return _inexact(*refused)
     named = re.search(r"""(?:[Ff]ile|pattern) ["'](.+?)["']""", text)
     path = named[1] if named else path
     if re.search(r"No files found that match|No such file or directory", text):
@@ -37,11 +40,11 @@ def first_broken(files: Sequence[File], options: FilesStream, kind: Format) -> D
         connection.execute("SET threads = 1")  # so that the first broken line is the one that is told
         for file in files:
             if kind == "csv":
-                columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(_width(file, options)))
-                plain = csv_options([file], options.model_copy(update={"columns": {}}), {})
+                columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(header(file, options))))
+                plain = csv_options([file], options.model_copy(update={"columns": {}}))
                 rows = f"read_csv({paths([file])}, {plain}, auto_detect = false, columns = {{{columns}}})"
             elif kind == "jsonl":
-                rows = f"read_json({paths([file])}, {json_options()}, sample_size = -1)"
+                rows = f"read_json({paths([file])}, {json_lines.OPTIONS}, sample_size = -1)"
             else:
                 rows = f"read_parquet({paths([file])})"
             try:
@@ -52,20 +55,72 @@ def first_broken(files: Sequence[File], options: FilesStream, kind: Format) -> D
     return None
 
 
-def unknown_csv_column(text: str, files: Sequence[File], options: FilesStream) -> DataflowError | None:
-    """The error for a name under ``columns`` that no CSV file has."""
-    said = re.search(r'COLUMN_TYPES error.*?names: "([^"]*)"', text)
-    if not said:
-        return None
-    with duckdb.connect() as connection:
-        names = connection.sql(f"SELECT * FROM read_csv({paths(files[:1])}, {csv_options(files, options, {})})").columns
-    return unknown_name("column", said[1], names, "check `columns`")
+_WORDS = {
+    "key": "a line has a key that the first rows had not: ",
+    "unique key": "a line has a key twice",
+    "record": "a line is no JSON object: every line has to be one record",
+}
 
 
-def _width(file: File, options: FilesStream) -> int:
-    """How many fields the first line has."""
-    with opened(file.path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
-        return len(next(csv.reader(text, delimiter=delimiter([file], options)), [""]))
+def _inexact(path: str, place: str, column: str, kind: str, value: str) -> DataError:
+    """The error for a value that no guessed or declared type holds as it is."""
+    what = f"could not convert string \"{value}\" to {kind} without a change (column '{column}')"
+    line, excerpt = _found(path, place, column, value)
+    shown = excerpt if excerpt is None or len(excerpt) <= _EXCERPT else excerpt[: _EXCERPT - 3] + "..."
+    return DataError(
+        "files.unreadable",
+        _WORDS[kind] + (value if kind == "key" else "") if kind in _WORDS else what,
+        where=Location(file=path, line=line, excerpt=shown),
+        fix="declare the column under `columns` (VARCHAR keeps every text as it is), or mend the file",
+    )
+
+
+def _found(path: str, place: str, column: str, value: str) -> tuple[int | None, str | None]:
+    """Number and text of the first line with ``value``; None where it is not found any more."""
+    try:
+        with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
+            if place:
+                number, _, separator = place.partition(":")
+                return _csv_line_with(text, int(number), separator, column, value)
+            return _json_line_with(text, column, value)
+    except OSError:
+        return None, None
+
+
+def _csv_line_with(
+    text: io.TextIOWrapper, position: int, separator: str, column: str, value: str
+) -> tuple[int | None, str | None]:
+    rows = csv.reader(text, delimiter=separator)
+    for row in rows:
+        if rows.line_num == 1 and column in row:
+            position = row.index(column)
+        elif position < len(row) and row[position][:200] == value:
+            return rows.line_num, separator.join(row)
+    return None, None
+
+
+def _json_line_with(text: io.TextIOWrapper, column: str, value: str) -> tuple[int | None, str | None]:
+    for number, line in enumerate(text, 1):
+        # What DuckDB writes of a value may differ from the file in blanks and escapes.
+        if value in (line.strip()[:200], *_spelled(line, column)):
+            return number, line.strip()
+    return None, None
+
+
+def _spelled(line: str, column: str) -> set[str]:
+    """How a refusal may write what ``line`` holds in ``column``: the keys, where no column is meant."""
+    found: set[str] = set()
+    for number in (str, None):  # with the digits of the file, and as JSON writes them
+        try:
+            row = json.loads(line, parse_float=number, parse_int=number)
+        except ValueError:
+            return found
+        if not isinstance(row, dict):
+            return found
+        held = row.get(column) if column else list(row)
+        written = json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+        found |= {str(held)[:200], written[:200]} | (set() if column else set(row))
+    return found
 
 
 def _first_line(text: str) -> str:

@@ -1,17 +1,24 @@
 """The SQL that reads files: everything is said, only types are guessed."""
 
+import csv
+import io
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from dataflow_platform.connectors.files.listing import PACKED, File, format_of, suffix
+from dataflow_platform.connectors.files import exact, json_lines, parquet_files
+from dataflow_platform.connectors.files.alike import refuse_alike
+from dataflow_platform.connectors.files.listing import PACKED, File, format_of, opened, suffix
 from dataflow_platform.connectors.files.stream import FilesStream, Format
 from dataflow_platform.core.errors import ConfigError, Location, unknown_name
 from dataflow_platform.core.sql import data_type, literal, quote
 
+_FILE = json_lines.FILE
+_UNITED = "union_by_name = true, hive_partitioning = false"
 _NOT_UNPACKED = frozenset({"bz2", "xz", "zip", "7z", "lz4", "br", "tar", "tgz", "rar"})
 
-Describe = Callable[[str], dict[str, str]]
-"""Column -> type of a query, without running it."""
+Ask = Callable[[str], list[tuple[Any, ...]]]
+"""The rows of a query whose answer is small."""
 
 
 def common_format(files: Sequence[File], options: FilesStream) -> Format:
@@ -38,34 +45,78 @@ def common_format(files: Sequence[File], options: FilesStream) -> Format:
     return found
 
 
-def select_from(files: Sequence[File], options: FilesStream, folder_length: int, describe: Describe) -> str:
-    """A SELECT over ``files`` with declared types and the file's name applied.
+def select_from(files: Sequence[File], options: FilesStream, folder_length: int, ask: Ask) -> str:
+    """A SELECT over ``files``, exact or failing, with declared types and the file's name applied.
 
     ``folder_length`` is how many characters of a path lie before the part below the root.
     """
     kind = common_format(files, options)
-    types = {name: data_type(written) for name, written in options.columns.items()}
-    said = f"{paths(files)}, union_by_name = true, hive_partitioning = false"
-    named = f", filename = {literal(options.filename_column)}" if options.filename_column else ""
-    changed: dict[str, str] = {}
+    types = declared_types(options, ask)
     if kind == "csv":
-        rows = f"read_csv({said}, {csv_options(files, options, types)}{named})"
+        rows, columns = _csv(files, options, types, ask)
     elif kind == "jsonl":
-        # A key that no line has is a column without values; `columns` of read_json takes all or none.
-        seen = describe(f"SELECT * FROM read_json({said}, {json_options()})") if types else {}
-        columns = f", columns = {_struct({**seen, **types})}" if types else ""
-        rows = f"read_json({said}, {json_options()}{columns}{named})"
+        rows, columns = json_lines.rows(paths(files), types, ask)
     else:
-        rows = f"read_parquet({said}{named})"
-        seen = describe(f"SELECT * FROM {rows}") if types else {}
-        for name, written in types.items():
-            if name not in seen:
-                raise unknown_name("column", name, seen, "check `columns`")
-            changed[name] = f"CAST({quote(name)} AS {written})"
+        rows, columns = _parquet(files, types, ask)
     if options.filename_column:
-        changed[options.filename_column] = f"substr({quote(options.filename_column)}, {folder_length + 1})"
-    replaced = ", ".join(f"{expression} AS {quote(name)}" for name, expression in changed.items())
-    return f"SELECT *{f' REPLACE ({replaced})' if replaced else ''} FROM {rows}"
+        columns = {**columns, options.filename_column: f"substr({quote(_FILE)}, {folder_length + 1})"}
+    return f"SELECT {', '.join(exact.named(made, name) for name, made in columns.items())} FROM {rows}"
+
+
+def declared_types(options: FilesStream, ask: Ask) -> dict[str, str]:
+    """The declared types in DuckDB's own words: INTEGER for int, TIMESTAMP WITH TIME ZONE for timestamptz."""
+    typed = [f"CAST(NULL AS {data_type(kind)}) AS {quote(name)}" for name, kind in options.columns.items()]
+    described = ask(f"DESCRIBE SELECT {', '.join(typed)}") if typed else []
+    return dict(zip(options.columns, (str(row[1]) for row in described), strict=True))
+
+
+def _csv(files: Sequence[File], options: FilesStream, types: dict[str, str], ask: Ask) -> tuple[str, dict[str, str]]:
+    """The rows as texts, and SQL that makes each column's values of them."""
+    reader = f"read_csv({paths(files)}, {_UNITED}, {csv_options(files, options)}"
+    # One form of dates for the guess: others are taken for what nobody told us.
+    guess = ask(f"DESCRIBE SELECT * FROM {reader}, dateformat = '%Y-%m-%d')")
+    guessed = {str(name): str(kind) for name, kind, *_ in guess}
+    for file in files if options.header else ():
+        refuse_alike(header(file, options), file.path)
+    for name in types:
+        if name not in guessed:
+            raise unknown_name("column", name, guessed, "check `columns`")
+    rows = f"{reader}, all_varchar = true, allow_quoted_nulls = false, filename = {literal(_FILE)})"
+    texts = {name: quote(name) for name in guessed}
+    open_types = {name: kind for name, kind in guessed.items() if name not in types}
+    found = types | types_of(rows, {name: f"nullif({texts[name]}, '')" for name in open_types}, open_types, ask)
+    columns = {}
+    separator = delimiter(files, options)
+    for number, (name, text) in enumerate(texts.items()):
+        # An empty field in quotes is a text; where the column holds none it is as good as nothing.
+        value = text if found[name] == "VARCHAR" else f"nullif({text}, '')"
+        columns[name] = exact.typed(found[name], value, name, quote(_FILE), name in types, f"{number}:{separator}")
+    return rows, columns
+
+
+def types_of(rows: str, texts: dict[str, str], guessed: dict[str, str], ask: Ask) -> dict[str, str]:
+    """The type of each column of ``texts`` (SQL over ``rows``) that its first values fit exactly."""
+    tried, asked = exact.probe(texts, guessed)
+    answers = ask(f"SELECT {tried} FROM (SELECT * FROM {rows} LIMIT {exact.SAMPLE})")[0] if asked else ()
+    return exact.chosen(answers, asked, list(texts))
+
+
+def _parquet(files: Sequence[File], types: dict[str, str], ask: Ask) -> tuple[str, dict[str, str]]:
+    rows = f"read_parquet({paths(files)}, {_UNITED}, filename = {literal(_FILE)})"
+    seen = {str(name): str(kind) for name, kind, *_ in ask(f"DESCRIBE SELECT * FROM {rows}") if name != _FILE}
+    parquet_files.refuse_inexact([file.path for file in files])
+    for name in types:
+        if name not in seen:
+            raise unknown_name("column", name, seen, "check `columns`")
+    changed = {name: _changed(name, seen[name], kind) for name, kind in types.items()}
+    return rows, {name: changed.get(name, quote(name)) for name in seen}
+
+
+def _changed(name: str, there: str, kind: str) -> str:
+    """SQL: a typed column as another type that holds the very same value."""
+    value, made = quote(name), f"CAST({quote(name)} AS {kind})"
+    refused = exact.refusal(quote(_FILE), name, kind, f"CAST({value} AS VARCHAR)")
+    return f"CASE WHEN CAST({made} AS {there}) IS DISTINCT FROM {value} THEN {refused} ELSE {made} END"
 
 
 def no_rows(options: FilesStream) -> str:
@@ -87,24 +138,22 @@ def delimiter(files: Sequence[File], options: FilesStream) -> str:
     return options.delimiter or ("\t" if tabs else ",")
 
 
-def csv_options(files: Sequence[File], options: FilesStream, types: dict[str, str]) -> str:
+def header(file: File, options: FilesStream) -> list[str]:
+    """The fields of the first line of a CSV file."""
+    with (
+        opened(file.path) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="") as text,
+    ):
+        return next(csv.reader(text, delimiter=delimiter([file], options)), [""])
+
+
+def csv_options(files: Sequence[File], options: FilesStream) -> str:
     """The dialect, said in full: where DuckDB may guess it, it leaves out lines that do not fit."""
     nulls = ", ".join(literal(value) for value in dict.fromkeys((*options.null_values, "")))
     said = (
         f"delim = {literal(delimiter(files, options))}, quote = '\"', escape = '\"', comment = '', skip = 0, "
         f"strict_mode = true, header = {literal(options.header)}, nullstr = [{nulls}]"
     )
-    if types:
-        said += f", types = {_struct(types)}"
     if options.columns and not options.header:
         said += f", names = [{', '.join(literal(name) for name in options.columns)}]"
     return said
-
-
-def json_options() -> str:
-    """One object a line."""
-    return "format = 'newline_delimited', records = true"
-
-
-def _struct(values: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{literal(name)}: {literal(value)}" for name, value in values.items()) + "}"

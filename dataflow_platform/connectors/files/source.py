@@ -8,7 +8,7 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import duckdb
 from pydantic import Field
@@ -93,11 +93,10 @@ class Files(Source):
         return [file for file in files if not self.settle_seconds or file.changed <= newest]
 
     def _query(self, connection: duckdb.DuckDBPyConnection, files: list[File], options: FilesStream) -> str:
-        def describe(query: str) -> dict[str, str]:
-            found = connection.sql(query)
-            return dict(zip(found.columns, map(str, found.types), strict=True))
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return connection.sql(query).fetchall()
 
-        return reading.select_from(files, options, len(str(self._root())) + 1, describe)
+        return reading.select_from(files, options, len(str(self._root())) + 1, ask)
 
     def _nothing(self, options: FilesStream, files: list[File]) -> str:
         """No row, with the declared columns; an error where nothing tells the columns."""
@@ -139,8 +138,7 @@ def _unbound(error: duckdb.Error, files: list[File], options: FilesStream) -> Da
     """The error of a query DuckDB could not prepare: it looks into the files to know their columns."""
     text = str(error)
     return (
-        broken.unknown_csv_column(text, files, options)
-        or (broken.meaning(text) if "sniffing" not in text and "expected records" not in text else None)
+        (broken.meaning(text) if "sniffing" not in text and "expected records" not in text else None)
         or broken.first_broken(files, options, reading.common_format(files, options))
         or DataError(
             "files.unreadable",

@@ -21,11 +21,12 @@ class FilesStream(Spec):
         default=True, description="CSV: the first line holds the names; if not, the names of `columns` count in order."
     )
     null_values: tuple[str, ...] = Field(
-        default=(), description="CSV: texts that mean no value, such as NA; an empty field always does."
+        default=(), description="CSV: texts without quotes that mean no value, such as NA; an empty field always does."
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="DuckDB types by column; other columns get theirs from the first 20,480 rows of every file.",
+        description="DuckDB types by column, which refuse what they would have to round; other columns get theirs from "
+        "the first 20,480 rows, and a later value that is none of it fails the load.",
     )
     filename_column: str | None = Field(
         default=None, description="Name of a column to add that holds the file's path below the root."

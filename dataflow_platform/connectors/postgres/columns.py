@@ -169,6 +169,8 @@ def _array(column: _Declared, quoted: str) -> tuple[str, str]:
     """How an array travels: as it is, as an array of texts, or (several dimensions) as JSON of texts."""
     if column.element == "bpchar":  # ::text[] would strip the blanks
         return f"{quoted}::text", quoted
+    if column.dims <= 1 and column.element == "bytea":  # the scanner hands the whole array on as one text
+        return f"{quoted}::text[]", f"list_transform({quoted}, lambda text: unhex(substr(text, 3)))"
     if column.dims <= 1:
         exact = column.element in _EXACT and not column.domain
         return (quoted if exact else f"{quoted}::text[]"), quoted

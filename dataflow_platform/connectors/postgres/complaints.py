@@ -42,7 +42,7 @@ def explained(server: PostgresConnection, error: BaseException) -> DataflowError
             where=where,
             fix="raise memory_limit of the destination, or lower its threads",
         )
-    if "No space left" in text:
+    if "No space left" in text and isinstance(error, duckdb.Error):
         return ConfigError("engine.disk_full", f"the disk is full: {line}", where=where, fix="free space, run again")
     if "NULL-byte" in text or "NUL (0x00)" in text:
         return DataError(

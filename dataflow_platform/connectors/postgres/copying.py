@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.sql import literal, quote
 
 _CHUNK = 1 << 18
@@ -45,11 +46,13 @@ class Feed:
     def read(self, size: int = _CHUNK) -> bytes:
         """The next bytes; b'' after the last. An end that came of an error raises it: half a table is no table."""
         block = os.read(self._reading, size)
-        if not block:
-            self._thread.join()
-            if self.error is not None:
-                self.told = True
-                raise self.error
+        if block:
+            injection.reach("copy_block")
+            return block
+        self._thread.join()
+        if self.error is not None:
+            self.told = True
+            raise self.error
         return block
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class PostgresDestination(PostgresConnection, Destination):
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="full",
         single_writer=False,
+        read_back="by_copy",
     )
 
     memory_limit: str = Field(default="512MB", description="What the engine may hold before it spills to disk.")

@@ -135,6 +135,7 @@ def meaning(
             continue
         lines = message.splitlines() or [""]
         line = next((line for line in lines if re.search(known.pattern, line)), lines[0]).strip()
+        line = re.sub(rf'^.*"({NOT_HELD}.*)"$', r"\1", line)
         shown = {"host": host, "port": port, "user": user, "database": database, "message": line[:300]}
         return known.kind(known.code, known.what.format(**shown), where=where, fix=known.fix.format(**shown))
     return None

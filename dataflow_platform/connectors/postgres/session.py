@@ -1,16 +1,21 @@
 """One transaction on a PostgreSQL server, with a DuckDB engine of its own beside it."""
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
+from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Table
 from dataflow_platform.core.errors import DataError, DataflowError, TransientError
 from dataflow_platform.core.sql import qualified, quote
@@ -69,6 +74,7 @@ class PostgresSession(Session):
         self._exposed: list[Callable[[], None]] = []
         self._awaited: dict[Table, Table] = {}
         self._brought = 0
+        self._read_back: Path | None = None
 
     @contextmanager
     def _told(self) -> Iterator[Any]:
@@ -144,12 +150,16 @@ class PostgresSession(Session):
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL).
 
-        CREATE ... IF NOT EXISTS commits by itself: streams that share a new schema need not wait for
-        one another's rows, and an empty table of ours shows nobody anything.
+        CREATE ... and ADD COLUMN IF NOT EXISTS commit by themselves: streams that share a new schema need not
+        wait for one another's rows, and an empty table or column of ours shows nobody anything.
         """
         statement = translated(sql)
         if statement.ensures is not None:
             self._ensure(statement.ensures, statement.sql)
+            return 0
+        if statement.widens:
+            (altered,) = statement.tables
+            self._beside(altered.schema, statement.sql)
             return 0
         transfer = statement.transfer
         if transfer is not None and transfer.origin in self._awaited:
@@ -170,11 +180,17 @@ class PostgresSession(Session):
             # Asked first: a role that may not create schemas is refused even where the schema exists.
             if not table.name and cursor.fetchone():
                 return
+        self._beside(table.schema, create)
+
+    def _beside(self, schema: str, statement: str) -> None:
+        """Run and commit one statement of a schema's set-up on a connection of its own."""
+        with self._told():
             side = self._server.connect()
             try:
                 with side.cursor() as other:
-                    other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(table.schema, ""))])
-                    other.execute(create)
+                    other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(schema, ""))])
+                    other.execute(statement)
+                    injection.reach("side_transaction")
                 side.commit()
             finally:
                 side.close()
@@ -258,6 +274,7 @@ class PostgresSession(Session):
         if old is not None:
             with self._told() as cursor:
                 cursor.execute(f"DROP TABLE {name}")
+                injection.reach("swapping")
                 cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
 
     def _bare(self, table: Table) -> bool:
@@ -301,6 +318,16 @@ class PostgresSession(Session):
             )
         return taken
 
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """The rows as the server holds them, by way of a file; without columns whose text says less than the value."""
+        if self._read_back is None:
+            self._read_back = Path(tempfile.mkdtemp(prefix="dataflow-read-back-"))
+        file = self._read_back / f"{self._incoming()}.csv"
+        compared = comparable(columns)
+        with self._told() as cursor:
+            copy_out(cursor, table, compared, whole, file)
+        return typed(compared, file)
+
     def commit(self) -> None:
         """Make everything of this session visible at once.
 
@@ -335,6 +362,8 @@ class PostgresSession(Session):
             with suppress(duckdb.Error):
                 self._exposed.pop()()
         self.connection.close()
+        if self._read_back is not None:
+            shutil.rmtree(self._read_back, ignore_errors=True)
 
 
 def _declared(columns: Sequence[Column]) -> str:

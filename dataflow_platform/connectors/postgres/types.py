@@ -80,6 +80,13 @@ _ALIASES = {
     '"NULL"': "INTEGER",
 }
 _STAMPS = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
+# jsonb keeps the last of them only. The documents are taken apart only where a key may come twice at all.
+_KEYS = r"""regexp_extract_all(CAST({0} AS VARCHAR), '"(?:[^"\\]|\\.)*"\s*:')"""
+_DOUBTFUL = f"len({_KEYS}) > len(list_distinct({_KEYS})) OR contains(CAST({{0}} AS VARCHAR), '\\u')"
+_KEY_TWICE = (
+    f"(SELECT count(*) > count(DISTINCT {{{{'in': parent, 'key': key}}}}) "
+    f"FROM json_tree(CASE WHEN {_DOUBTFUL} THEN {{0}} END))"
+)
 _BEFORE_TIME = "'4714-11-24 (BC) 00:00:00'"
 
 
@@ -92,7 +99,8 @@ def stored(kind: str) -> StoredType:
     if element == "JSON":
         # Binary jsonb is its version, 1, and the text.
         as_text = StoredType("jsonb[]", "JSON[]", "varchar[]", "CAST({0} AS VARCHAR[])")
-        whole = StoredType("jsonb", "JSON", "jsonb", "chr(1) || CAST({0} AS VARCHAR)")
+        wire = _unless(_KEY_TWICE, "a key twice in ", "chr(1) || CAST({0} AS VARCHAR)")
+        whole = StoredType("jsonb", "JSON", "jsonb", wire)
         return whole if depth == 0 else _nested(as_text, depth)
     word = _WIDENED.get("ENUM" if element.startswith("ENUM") else element) or _FINER.get(element, element)
     declared = _declared(word)
@@ -118,6 +126,8 @@ def _declared(word: str) -> str | None:
 
 def _scalar(element: str, word: str, declared: str) -> StoredType:
     wire = "{0}" if element == word else f"CAST({{0}} AS {word})"
+    if word.startswith("DECIMAL("):
+        return _number(word, declared, wire)
     if element == "TIME_NS":  # no cast leads back from TIME but that of its text
         wire = _unless(f"CAST(CAST({wire} AS VARCHAR) AS TIME_NS) <> {{0}}", "nanoseconds in ", wire)
     elif element in _FINER:
@@ -126,6 +136,17 @@ def _scalar(element: str, word: str, declared: str) -> StoredType:
         # What lies before PostgreSQL's time would come out on the far side of the calendar.
         wire = _unless(f"isfinite({{0}}) AND {{0}} < {word} {_BEFORE_TIME}", "", wire)
     return StoredType(declared, word, declared, wire)
+
+
+def _number(word: str, declared: str, wire: str) -> StoredType:
+    """DuckDB writes the fraction in groups of four digits, and loses the highest where a group passes its integer."""
+    precision, scale = (int(part) for part in word[8:-1].split(","))
+    held = next(digits for digits in (4, 9, 18, 38) if precision <= digits)
+    if -(-scale // 4) * 4 <= held:
+        return StoredType(declared, word, declared, wire)
+    if held < 38:
+        return StoredType(declared, word, declared, f"CAST({wire} AS DECIMAL({18 if held == 9 else 38},{scale}))")
+    return StoredType(declared, word, "varchar", f"CAST({wire} AS VARCHAR)")
 
 
 def _array(element: str, word: str, declared: str, sized: bool) -> StoredType:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, decode, schema
 from dataflow_platform.connectors.rest.client import Page, Walk, records
+from dataflow_platform.core import injection
 from dataflow_platform.core.errors import TransientError
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class PageStream:
                 self.bytes += len(page.body)
                 self.rows += len(page.rows)
                 yield self._batch(page)
+                injection.reach("batch_read")
         except Exception as error:
             self.error = error
             raise

@@ -7,15 +7,18 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, qualified, quote
+
+T = TypeVar("T")
 
 
 class DuckDB(Destination):
@@ -32,6 +35,7 @@ class DuckDB(Destination):
         evolutions=frozenset({"add_column", "widen_type"}),
         transaction="full",
         single_writer=True,
+        read_back="in_place",
     )
 
     path: str = Field(description="The database file; relative paths start at the project root.")
@@ -81,7 +85,7 @@ class DuckDB(Destination):
         }
         if self.threads:
             settings["threads"] = str(self.threads)
-        connection = self._open_when_free(path, settings)
+        connection = self._openwhen_free(path, settings)
         # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
         if connection.execute(
             "SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NULL"
@@ -91,27 +95,34 @@ class DuckDB(Destination):
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
-    def _open_when_free(
+    def _openwhen_free(
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.wait_seconds
-        pause = 0.05
-        while True:
-            try:
-                return duckdb.connect(str(path), config=settings)
-            except duckdb.Error as error:
-                text = str(error)
-                if "Could not set lock" not in text:
-                    raise _cannot_open(path, text) from error
-                if time.monotonic() >= deadline:
-                    raise _held_by_another(path, text, self.wait_seconds) from error
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
+        return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+def when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
+    """What ``opened`` gives, called again while another process holds ``path``; a DataflowError if it fails."""
+    deadline = time.monotonic() + wait_seconds
+    pause = 0.05
+    while True:
+        try:
+            return opened()
+        except duckdb.Error as error:
+            text = str(error)
+            if not re.search("Could not set lock|Unique file handle conflict", text):
+                raise _cannot_open(path, text) from error
+            if time.monotonic() >= deadline:
+                raise _held_by_another(path, text, wait_seconds) from error
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)
 
 
 def _held_by_another(path: Path, text: str, waited: float) -> TransientError:
     holder = re.search(r"held in (\S+) \(PID (\d+)\)", text)
     who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+    if "Unique file handle" in text:
+        who = "another load of this process"
     stop = f"wait for it, or stop it (kill {holder[2]})" if holder else "wait for it, or stop it"
     return TransientError(
         "duckdb.locked",
@@ -147,6 +158,9 @@ def _not_a_database(path: Path) -> ConfigError:
 
 
 _STAGE = "__dataflow_stage_"
+_OWN_SCHEMAS = frozenset({"system", "temp", "information_schema", "pg_catalog"})
+_FIRST_OWN_ROW = 36028797018960000
+"""DuckDB numbers the rows a transaction adds from here on until it commits."""
 _staging: set[str] = set()
 """Names of the staging tables of this process's open sessions."""
 
@@ -189,6 +203,21 @@ class DuckDBSession(Session):
             if unwanted(name):
                 self.connection.execute(f"DROP TABLE {qualified(schema, name)}")
 
+    def lock(self, target: Table) -> None:
+        """Nobody else is here: one process writes. Names DuckDB would take for something else are refused."""
+        row = self.connection.execute("SELECT current_database()").fetchone()
+        file = row[0] if row else ""
+        if target.schema.lower() in {file.lower(), *_OWN_SCHEMAS}:
+            what = (
+                "the name of the database file" if target.schema.lower() == file.lower() else "a name of DuckDB's own"
+            )
+            raise ConfigError(
+                "duckdb.schema",
+                f"schema '{target.schema}' has {what}: DuckDB cannot tell them apart",
+                where=f"{target.schema}.{target.name}",
+                fix="load into another schema, or give the file another name",
+            )
+
     def expose(self, table: Table) -> None:
         """Nothing to do: the engine is the destination."""
 
@@ -221,7 +250,20 @@ class DuckDBSession(Session):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Swap the staging table in under the target's name; nothing is copied."""
         self.connection.execute(f"DROP TABLE IF EXISTS {qualified(target.schema, target.name)}")
+        injection.reach("swapping")
         self.connection.execute(f"ALTER TABLE {qualified(staged.schema, staged.name)} RENAME TO {quote(target.name)}")
+
+    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
+        """The rows as the table holds them, cast back where it keeps them wider."""
+        kept = {column.name.lower(): column.type for column in self.columns(table) or ()}
+        listed = ", ".join(
+            quote(column.name)
+            if kept.get(column.name.lower()) == column.type
+            else f"TRY_CAST({quote(column.name)} AS {column.type}) AS {quote(column.name)}"
+            for column in columns
+        )
+        where = "" if whole else f" WHERE rowid >= {_FIRST_OWN_ROW}"
+        return f"SELECT {listed} FROM {qualified(table.schema, table.name)}{where}"
 
     def commit(self) -> None:
         """Make everything of this session visible at once."""

@@ -1,0 +1,115 @@
+"""A DuckDB file of others as source: attached for reading, its tables stay where they are."""
+
+import os
+import uuid
+from typing import ClassVar
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.connectors.duckdb.destination import when_free
+from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
+from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.sql import literal, qualified
+
+
+class DuckDBStream(Spec):
+    """What a stream of a DuckDB file sets."""
+
+    table: str | None = Field(
+        default=None, description="`schema.table`, or `table` in schema `main`; the stream's name if absent."
+    )
+
+
+class DuckDBFile(Source):
+    """A DuckDB database file as source, opened for reading only."""
+
+    StreamOptions: ClassVar[type[Spec]] = DuckDBStream
+    facts: ClassVar[ConnectorFacts] = ConnectorFacts(
+        title="DuckDB", family="database", evidence="real_server", evidence_note="the engine itself runs in every test"
+    )
+
+    path: str = Field(description="The database file; relative paths start at the project root.")
+    wait_seconds: float = Field(
+        default=60, description="How long to wait for a process that writes the file before failing."
+    )
+
+    def test_connection(self) -> str:
+        """Open the file; how many tables and views it has."""
+        return f"{len(self.discover())} tables in {self.path}, DuckDB {duckdb.__version__}"
+
+    def discover(self) -> list[str]:
+        """The tables and views as ``schema.table``, sorted."""
+        with duckdb.connect() as connection:
+            self._attach(connection, "source")
+            return sorted(f"{schema}.{name}" for schema, name in _tables(connection, "source"))
+
+    def origin(self, stream: Stream) -> tuple[str, ...]:
+        """Schema and table."""
+        return self._table(stream)
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
+        """The rows of a table or view; DuckDB itself pushes the engine's filter down to it."""
+        schema, table = self._table(stream)
+        alias = f"duckdb_{uuid.uuid4().hex[:12]}"
+        # A connection of its own: ATTACH and DETACH inside the caller's transaction could abort that.
+        side = connection.cursor()
+        opened = [side]
+
+        def close() -> None:
+            if opened:
+                opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
+                side.close()
+
+        try:
+            self._refuse_own_file(side)
+            self._attach(side, alias)
+            known = _tables(side, alias)
+            if (schema, table) not in known:
+                raise ConfigError(
+                    "table.unknown",
+                    f"unknown table '{schema}.{table}'",
+                    where=self.path,
+                    fix=did_you_mean(f"{schema}.{table}", [".".join(name) for name in known], "check `table`"),
+                )
+            return Scan(connection.sql(f"SELECT * FROM {alias}.{qualified(schema, table)}"), close=close)
+        except BaseException:
+            close()
+            raise
+
+    def explain(self, error: BaseException) -> DataflowError | None:
+        """What an error raised while the relation was read means; None where it is none of this source."""
+        return error if isinstance(error, DataflowError) else None
+
+    def _table(self, stream: Stream) -> tuple[str, str]:
+        written = (stream.options.table if isinstance(stream.options, DuckDBStream) else None) or stream.name
+        schema, dot, table = written.partition(".")
+        return (schema, table) if dot else ("main", written)
+
+    def _refuse_own_file(self, connection: duckdb.DuckDBPyConnection) -> None:
+        path = os.path.realpath(resolve(self.path))
+        attached = connection.execute("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
+        if path in {os.path.realpath(row[0]) for row in attached}:
+            raise ConfigError(
+                "duckdb.same_file",
+                f"{self.path} is source and destination at once",
+                where="path",
+                fix="read the table by a dbt model or a Python asset of the warehouse, or load into another file",
+            )
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
+        path = resolve(self.path)
+        if not path.is_file():
+            raise ConfigError("duckdb.path", f"there is no file {path}", where="path", fix="check `path`")
+        # TYPE said: another kind of file would be opened by another extension, silently.
+        attach = f"ATTACH {literal(str(path))} AS {alias} (TYPE duckdb, READ_ONLY)"
+        when_free(path, self.wait_seconds, lambda: connection.execute(attach))
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, alias: str) -> list[tuple[str, str]]:
+    listed = " UNION ALL ".join(
+        f"SELECT schema_name, {kind}_name FROM duckdb_{kind}s() WHERE database_name = {literal(alias)} AND NOT internal"
+        for kind in ("table", "view")
+    )
+    return connection.execute(listed).fetchall()

@@ -1,0 +1,90 @@
+"""What a Parquet file holds that DuckDB's reader would change without a word; looked for before it reads."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dataflow_platform.connectors.files.alike import refuse_alike
+from dataflow_platform.core.errors import ConfigError, DataError, Location
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def refuse_inexact(paths: Sequence[str]) -> None:
+    """Raise where a file has a decimal beyond 38 digits, nanoseconds DuckDB cuts off, or names alike.
+
+    Only columns whose type can hold such nanoseconds are read for it.
+    """
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            refuse_alike(schema.names, path)
+            for field in schema:
+                for kind in _kinds(field.type):
+                    _refuse_long(field.name, kind, path)
+            fine = [field.name for field in schema if any(map(_is_cut, _kinds(field.type)))]
+            for name in fine:
+                _refuse_nanoseconds(file, name, path)
+
+
+def _kinds(kind: "pa.DataType") -> Iterator["pa.DataType"]:
+    """The types of the values inside a type, however deep."""
+    if not kind.num_fields:
+        yield kind
+    for number in range(kind.num_fields):
+        yield from _kinds(kind.field(number).type)
+
+
+def _refuse_long(name: str, kind: "pa.DataType", path: str) -> None:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(kind) and kind.precision > 38:
+        raise ConfigError(
+            "files.type",
+            f"column '{name}' is a DECIMAL({kind.precision},{kind.scale}): the engine keeps at most 38 digits",
+            where=Location(file=path),
+            fix="write the column as DECIMAL with at most 38 digits, or as a text",
+        )
+
+
+def _is_cut(kind: "pa.DataType") -> bool:
+    """True for the types whose nanoseconds DuckDB reads as microseconds."""
+    import pyarrow as pa
+
+    return kind == pa.time64("ns") or (pa.types.is_timestamp(kind) and kind.unit == "ns" and kind.tz is not None)
+
+
+def _refuse_nanoseconds(file: Any, name: str, path: str) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for batch in file.iter_batches(columns=[name]):
+        for leaf in _leaves(batch.column(0)):
+            if not _is_cut(leaf.type):
+                continue
+            whole = leaf.cast(pa.int64())
+            cut = pc.multiply(pc.divide(whole, 1000), 1000)
+            if pc.any(pc.not_equal(whole, cut)).as_py():
+                raise DataError(
+                    "files.type",
+                    f"column '{name}' ({leaf.type}) holds nanoseconds, and the engine keeps microseconds of this type",
+                    where=Location(file=path),
+                    fix="write the column in microseconds, as a timestamp without zone, or as a text",
+                )
+
+
+def _leaves(array: "pa.Array[Any]") -> Iterator["pa.Array[Any]"]:
+    import pyarrow as pa
+
+    if pa.types.is_struct(array.type):
+        for member in array.flatten():  # type: ignore[attr-defined]
+            yield from _leaves(member)
+    elif pa.types.is_map(array.type):
+        yield from _leaves(array.keys)  # type: ignore[attr-defined]
+        yield from _leaves(array.items)  # type: ignore[attr-defined]
+    elif array.type.num_fields:
+        yield from _leaves(array.flatten())  # type: ignore[attr-defined]
+    else:
+        yield array

@@ -1,0 +1,210 @@
+"""docs/reliability.md: what a campaign did and what it found, counted."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+
+from dataflow_platform.core.injection import POINTS
+from tests.reliability.faults import KINDS
+from tests.reliability.workload import STRATEGIES
+
+Told = dict[str, Any]
+"""A round and its outcome, as the campaign keeps them."""
+_FOUND = ("as undisturbed", "lost", "duplicated", "stuck", "stale")
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """All rounds of one seed. ``skipped`` says what this machine could not do."""
+
+    rounds: Sequence[Told]
+    seed: int
+    destinations: Sequence[str]
+    server: str
+    skipped: Sequence[str] = ()
+
+
+def write(page: Path, campaign: Campaign) -> None:
+    """Write the page."""
+    rounds, wrong = campaign.rounds, [each for each in campaign.rounds if each["outcome"]["wrong"]]
+    found, struck = _findings(rounds), [_struck(rounds, how) for how in ("killed", "failed", "")]
+    left = sum(each["outcome"]["staging_left"] for each in rounds)
+    differences = "\n".join(f"- round {each['round']}: {each['outcome']['differs']}" for each in wrong)
+    page.write_text(
+        f"""# Reliability: loads that were broken on purpose
+
+Written by `make torture N={len(rounds)} SEED={campaign.seed}` on {datetime.now(UTC):%Y-%m-%d}.
+Each round breaks one load, runs it again under the same load id, and compares what it leaves with loads nobody
+disturbed.
+
+{_table(("rounds", "killed", "failed", "no effect", *_FOUND), [(len(rounds), *struck, *found)])}
+
+Differences: {differences or "none."}
+
+Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}:
+{_versions(campaign)}.
+
+## What a round does
+1. A copy is made of a warehouse in which the loads before stand (none, one or two).
+2. The load runs in a process of its own, through the engine's whole line, and the fault hits it. A batch has 6,600
+   rows in 6 pages; each load overlaps the one before, has repeated keys, bad rows and rows a step drops; the second
+   brings a column, the third a wider type.
+3. Before the rerun the target, quarantine, state and load records are read: all those of before or all those of after,
+   never a mixture. Something of the staging may stand there meanwhile: in {left:,} rounds it did (DuckDB commits
+   the table `<target>__dataflow_stage_<12 digits>` ahead, and the next session drops it).
+4. The load runs again under its id, in a fresh process (half of the loads that failed without dying also try once
+   more in their own process first); in a quarter of the rounds the loads that follow run too.
+5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine, list of tables
+   (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
+   once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
+
+"Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough. `lost`
+and `duplicated` count rows, the other columns rounds.
+
+## By fault
+
+{_faults(rounds, campaign.destinations)}
+
+## By point
+
+Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_twice`).
+
+{_points(rounds, campaign.destinations)}
+
+## By strategy
+
+{_strategies(rounds, campaign.destinations)}
+
+## Errors the other faults ended in
+
+{_errors(rounds)}
+
+## Run it again
+- `make torture N=1000 SEED=1`: the same rounds; Ctrl-C ends it, the same command goes on where it stopped. It exits
+  with 1 at any difference and prints the line that repeats the round:
+  `python -m tests.reliability --seed 1 --destinations duckdb --round 17`.
+- `DATAFLOW_KILL_AT=statement:2` kills any process of the platform at the second passage of that point.
+- `make test` runs a sample: `tests/reliability/`.
+
+A round is drawn from seed, destination and number alone. What depends on the machine's pace (`kill_any`, `kill_after`,
+where a connection is cut, how many blocks a COPY has) hits another instruction the next time.
+
+## What a repeated page means
+A source that sends a page twice sends those rows twice. `merge`, `delta`, `scd1`, `scd2` and `scd3` end with the same
+rows and state as without it. `append`, `replace` and `partition` keep both: no key tells them that the second is not
+meant (add the step `deduplicate`). The fingerprints at the cursor recognise rows of earlier loads, not of the same one.
+
+## Not covered
+{_limits(campaign)}
+"""
+    )
+
+
+def _limits(campaign: Campaign) -> str:
+    lines = [
+        *campaign.skipped,
+        "Loss of power: SIGKILL leaves the operating system's cache; PostgreSQL runs with `fsync=off` here.",
+        "A crash of the PostgreSQL server itself, of its host, or a failover to a standby.",
+        "Damage of files, and file systems other than this machine's and tmpfs; network file systems.",
+        "Faults in the source other than a repeated page: the connectors' own tests break theirs.",
+        "DuckDB's own now() under a moved clock (it dates quarantined rows, which no load compares), and a moved clock "
+        "without a cursor: `tests/load_strategies/test_scd2.py` has the clock set back there.",
+        "Two faults in one load, and a second load of the stream while the first is broken "
+        "(`tests/engine/test_concurrency.py`, `tests/engine/test_writers_postgres.py`).",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _struck(rounds: Iterable[Told], how: str) -> int:
+    return sum(each["outcome"]["struck"] == how for each in rounds)
+
+
+def _versions(campaign: Campaign) -> str:
+    commits = ", ".join(dict.fromkeys(each["commit"] for each in campaign.rounds))
+    return (
+        f"commit {commits}, Python {platform.python_version()}, "
+        f"DuckDB {duckdb.__version__}, PostgreSQL {campaign.server}, psycopg2 {psycopg2.__version__.split()[0]}"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def _findings(rounds: Sequence[Told]) -> list[int]:
+    """The numbers under ``_FOUND``."""
+    outcomes = [each["outcome"] for each in rounds]
+    return [
+        sum(not outcome["wrong"] for outcome in outcomes),
+        sum(outcome["lost"] for outcome in outcomes),
+        sum(outcome["duplicated"] for outcome in outcomes),
+        sum(bool(outcome["stuck"]) for outcome in outcomes),
+        sum(bool(outcome["stale"]) for outcome in outcomes),
+    ]
+
+
+def _faults(rounds: Sequence[Told], destinations: Sequence[str]) -> str:
+    rows = []
+    for kind, meaning in KINDS.items():
+        for destination in destinations:
+            these = _those(rounds, lambda each, k=kind, d=destination: _is(each, k, d))
+            if these:
+                struck = [_struck(these, how) for how in ("killed", "failed", "")]
+                rows.append([f"`{kind}`: {meaning}", destination, len(these), *struck, *_findings(these)])
+    return _table(("fault", "destination", "rounds", "killed", "failed", "no effect", *_FOUND), rows)
+
+
+def _is(each: Told, kind: str, destination: str) -> bool:
+    return each["fault"]["kind"] == kind and each["destination"] == destination
+
+
+def _points(rounds: Sequence[Told], destinations: Sequence[str]) -> str:
+    rows = []
+    for point, meaning in POINTS.items():
+        for destination in destinations:
+            these = _those(rounds, lambda each, p=point, d=destination: (_point(each), each["destination"]) == (p, d))
+            if these:
+                rows.append([f"`{point}`", meaning, destination, _struck(these, "killed"), *_findings(these)])
+    return _table(("point", "what has just happened", "destination", "kills", *_FOUND), rows)
+
+
+def _point(each: Told) -> str:
+    return str(each["fault"].get("point", "")) if each["fault"]["kind"] != "terminate" else ""
+
+
+def _hit(each: Told) -> str:
+    """Where a round is counted: the point it was killed at, or the fault it failed by."""
+    struck = each["outcome"]["struck"]
+    if struck == "killed":
+        return _point(each) or "killed at any moment"
+    return f"failed by {each['fault']['kind']}" if struck else ""
+
+
+def _those(rounds: Sequence[Told], wanted: Callable[[Told], bool]) -> list[Told]:
+    return [each for each in rounds if wanted(each)]
+
+
+def _strategies(rounds: Sequence[Told], destinations: Sequence[str]) -> str:
+    hits = Counter((_hit(each), each["destination"], each["strategy"]) for each in rounds)
+    rows = []
+    for point in [*POINTS, "killed at any moment", *(f"failed by {kind}" for kind in KINDS)]:
+        for destination in destinations:
+            counts = [hits[point, destination, strategy] for strategy in STRATEGIES]
+            if any(counts):
+                rows.append([f"`{point}`" if point in POINTS else point, destination, *counts, sum(counts)])
+    return _table(("killed at", "destination", *STRATEGIES, "all"), rows)
+
+
+def _errors(rounds: Sequence[Told]) -> str:
+    told = Counter((each["fault"]["kind"], each["destination"], each["outcome"]["error"]) for each in rounds)
+    rows = [[*(f"`{part}`" for part in key), count] for key, count in sorted(told.items()) if key[2]]
+    return _table(("fault", "destination", "error the load ended with", "rounds"), rows)

@@ -1,0 +1,193 @@
+"""A sample of the campaign of `make torture`: loads broken at every named point and by every fault, then run again.
+
+Invariant 1 (one transaction) is what makes the rerun equal to a load nobody disturbed.
+"""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from dataflow_platform.core.injection import POINTS
+from dataflow_platform.demo.postgres import PostgresServer
+from tests.reliability import small_disk
+from tests.reliability.faults import KINDS
+from tests.reliability.outcome import Outcome, Round
+from tests.reliability.plan import FAULTS_OF, Cell, drawn
+from tests.reliability.rounds import Arena
+from tests.reliability.warehouses import DuckDBFiles, PostgresDatabases
+from tests.reliability.workload import LOADS, STRATEGIES, destination
+
+SEED = 20
+DESTINATIONS = tuple(FAULTS_OF)
+OF_PIPELINES = {"check_reported", "returning", "materialized"}
+"""Passed only where Dagster runs the load: see test_pipeline.py."""
+OF_POSTGRES = {"side_transaction", "copy_block"}
+EVERYWHERE = ("statement", "swapping", "record_written")
+"""What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
+
+
+@pytest.fixture(scope="module")
+def arena(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Arena:
+    """DuckDB files and databases of the session's server; golden runs are made as they are asked for."""
+    spill = tmp_path_factory.mktemp("spill")
+    databases = PostgresDatabases(postgres_server, spill)
+    kinds = {"duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")), "postgres": databases}
+    return Arena(kinds, tmp_path_factory.mktemp("projects"))
+
+
+def plays(arena: Arena, cell: Cell) -> tuple[Round, Outcome]:
+    """One round of a cell, drawn from the seed."""
+    golden, random = arena.golden(cell.destination, cell.strategy), Random(f"{SEED}/{cell}")
+    loads = [each for each in range(LOADS) if cell.point in ("", *golden.ends[each].passages)]
+    assert loads, f"'{cell.strategy}' does not pass '{cell.point}' on {cell.destination}"
+    chosen = random.choice(loads)
+    fault = {"kind": cell.fault, **drawn(cell, golden, chosen, random)}
+    played = Round(cell.destination, cell.strategy, chosen, fault, again=random.random() < 0.5)
+    return played, arena.play(played)
+
+
+def nothing_wrong(played: Round, outcome: Outcome) -> None:
+    found = (outcome.differs, outcome.lost, outcome.duplicated, outcome.stuck, outcome.stale)
+    assert found == ([], 0, 0, [], []), (played, outcome)
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_the_golden_run_is_what_the_batches_say(arena: Arena, kind: str) -> None:
+    rows = {how: arena.golden(kind, how).seen[-1]["rows"][0][0] for how in STRATEGIES}
+    # A batch: 6,000 keys, 600 of them twice, 120 dropped by the step, 60 bad. Three batches: keys 0..14999,
+    # of which 300 are dropped and 150 bad.
+    assert {rows[how] for how in ("merge", "scd1", "scd3")} == {15_000 - 300 - 150}
+    assert rows["replace"] == 6_600 - 120 - 60
+    # A snapshot leaves the keys of the last batch, each once.
+    assert rows["delta"] == 6_000 - 120 - 60
+    # Batches 1 and 2 are read from the greatest cursor on: 4,500 new keys (450 twice, 90 dropped, 45 bad), and the
+    # one row at that cursor (the repeat of key 5993, then of 10493), which says something new.
+    assert rows["append"] == 6_420 + 2 * (4_500 + 450 - 90 - 45 + 1)
+    # Each batch replaces the minutes it shares with the one before: 4,500 keys of the older ones stay.
+    assert rows["partition"] == 2 * (4_500 + 450 - 90 - 45) + 6_420
+    # The repeats of batch 0 say the same as the row before them; those of batches 1 and 2 are versions: 450 each.
+    # So is the changed repeat of 5993; that of 10493 has the time of a stored version and takes its place.
+    assert rows["scd2"] == 14_550 + 2 * 450 + 1
+
+
+def test_every_strategy_leaves_what_it_leaves_on_duckdb(arena: Arena) -> None:
+    for how in STRATEGIES:
+        found = {}
+        for kind in DESTINATIONS:
+            with destination(arena.golden(kind, how).at[-1]).reader() as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                found[kind] = connection.execute(
+                    'SELECT id, "at"::VARCHAR, v, n, note FROM raw.t ORDER BY ALL'
+                ).fetchall()
+        assert all(rows == found["duckdb"] for rows in found.values()), how
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize(
+    ("kind", "point", "how"),
+    [
+        ("duckdb", "check_reported", "resume"),
+        ("duckdb", "returning", "again"),
+        ("postgres", "materialized", "resume"),
+    ],
+)
+def test_a_whole_run_is_killed(arena: Arena, kind: str, point: str, how: str) -> None:
+    """`dataflow run` of a YAML pipeline: check events, IO manager and materialization are passed too."""
+    passage = arena.projects.before(kind).passages[point]
+    played = Round(kind, "append", 1, {"kind": "pipeline", "point": point, "passage": passage, "how": how})
+    outcome = arena.play(played)
+    assert outcome.struck == "killed"
+    nothing_wrong(played, outcome)
+
+
+def sample() -> list[Cell]:
+    """Every point with one strategy, and those where strategies differ with all that pass them."""
+    cells = []
+    for kind in DESTINATIONS:
+        names = list(STRATEGIES)
+        Random(f"{SEED}/{kind}").shuffle(names)
+        # The first load of any strategy swaps a new table in on DuckDB; PostgreSQL swaps where a table is replaced.
+        passing = {"statement": set(names) - {"replace"}, "swapping": {"replace"} if kind == "postgres" else set(names)}
+        for place, point in enumerate(POINTS):
+            if point not in OF_PIPELINES and not (point in OF_POSTGRES and kind != "postgres"):
+                chosen = [how for how in names if how in passing.get(point, names)]
+                cells += [
+                    Cell(kind, how, "kill", point)
+                    for how in (chosen if point in EVERYWHERE else [chosen[place % len(chosen)]])
+                ]
+    return cells
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("cell", sample(), ids=lambda cell: f"{cell.destination}-{cell.strategy}-{cell.point}")
+def test_kill_and_rerun(arena: Arena, cell: Cell) -> None:
+    played, outcome = plays(arena, cell)
+    assert outcome.struck == "killed", f"the load never reached {played.fault}"
+    nothing_wrong(played, outcome)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize(("kind", "fault"), [(kind, fault) for kind, faults in FAULTS_OF.items() for fault in faults])
+def test_fault_and_rerun(arena: Arena, kind: str, fault: str) -> None:
+    if fault == "disk_full" and not small_disk.mountable():
+        pytest.skip("a small disk is a tmpfs, and this user may not mount one")
+    how = Random(f"{SEED}/{kind}/{fault}").choice(list(STRATEGIES))
+    nothing_wrong(*plays(arena, Cell(kind, how, fault)))
+
+
+FOUND = {
+    "COMMIT on a full disk ended in DuckDB's own words": Round(
+        "duckdb", "partition", 2, {"kind": "disk_full", "bytes": 455_751}
+    ),
+    "a file that cannot grow ended in DuckDB's own words": Round(
+        "duckdb", "partition", 2, {"kind": "file_limit", "bytes": 300_000}
+    ),
+    "too little memory to open the file": Round("duckdb", "scd3", 2, {"kind": "memory", "kilobytes": 504}),
+    "out of memory was told as 'current transaction is aborted'": Round(
+        "duckdb", "scd2", 2, {"kind": "memory", "kilobytes": 3_637}
+    ),
+}
+"""Rounds in which the campaign found something; mended since."""
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("found", FOUND)
+def test_what_was_found_stays_mended(arena: Arena, found: str) -> None:
+    if FOUND[found].fault["kind"] == "disk_full" and not small_disk.mountable():
+        pytest.skip("a small disk is a tmpfs, and this user may not mount one")
+    nothing_wrong(FOUND[found], arena.play(FOUND[found]))
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_a_load_that_commits_in_two_parts_is_found(arena: Arena, kind: str) -> None:
+    """The harness itself: with rows committed ahead of their state it has to say so."""
+    outcome = arena.play(Round(kind, "append", 1, {"kind": "torn", "point": "state_written"}))
+    assert outcome.struck == "killed"
+    assert any("between fault and rerun" in text for text in outcome.differs), outcome
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_a_page_that_comes_twice_is_data_where_no_key_says_otherwise(arena: Arena, kind: str) -> None:
+    """append, replace and partition keep what the source sent: only a primary key tells a repeated page."""
+    page: dict[str, Any] = {"kind": "page_twice", "page": 2}
+    for how in ("append", "replace", "partition"):
+        plain, twice = arena.golden(kind, how).seen[1], arena.twice(Round(kind, how, 0, page))
+        # A page of batch 0: 1,100 rows, ids 2000..2999: 20 dropped, 10 bad.
+        assert twice["rows"][0][0] - plain["rows"][0][0] == 1_100 - 20 - 10, how
+        assert len(twice["quarantine"]) - len(plain["quarantine"]) == 10, how
+        assert twice["state"] == plain["state"], how
+
+
+def test_every_point_and_every_fault_is_tried() -> None:
+    assert {cell.point for cell in sample()} | OF_PIPELINES == set(POINTS)
+    assert {fault for faults in FAULTS_OF.values() for fault in faults} | {"kill", "pipeline", "torn"} == set(KINDS)
+
+
+def test_a_point_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    from dataflow_platform.core.injection import kill_at
+
+    with pytest.raises(ValueError, match="'nowhere' is no point of a load; there are: opened, locked"):
+        kill_at("nowhere")

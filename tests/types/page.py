@@ -1,0 +1,83 @@
+"""docs/types.md, made of what a run of the matrix saw."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.types.case import Case
+from tests.types.matrix import Cell
+
+PAGE = Path(__file__).parents[2] / "docs" / "types.md"
+Results = Mapping[str, Mapping[str, Sequence[tuple[Case, Cell]]]]
+"""Source -> destination -> the outcome of each case."""
+
+_HEAD = """# What becomes of a value
+
+Written by `make types` from a run of `tests/types/test_matrix.py`, which fails where this page says something else.
+Each type goes from a real source into a real destination, twice: once into a new table, once added to it. It is read
+back by the destination's own driver and compared with the original, floats to the bit. There are three outcomes:
+
+- **exact**: the same value in the same type.
+- **widened**: the same value in the type named here, because the destination has no such type.
+- **refused**: nothing is loaded, and the error says these words.
+
+A value that changes without a word is a failing test.
+
+{count} types and spellings, {cells} cells. Not tried: `hstore` and `xml` (the PostgreSQL of the tests is built without
+them). MariaDB is not shipped yet.
+
+## Rules for files
+
+- **CSV** has no types. The first {sample:,} rows propose one; each later text must be exactly a value of it, or the
+  load fails and names file, line and column. What no type holds exactly is text: `007`, `+1`, `0x1F`, `t`, `10:00`,
+  `01/02/2020` (which is the month?), fractions with more digits than a double keeps.
+- An empty CSV field without quotes is NULL; `""` is an empty text (NULL in a column of another type).
+- **JSON** numbers keep the digits of the file. One with a fraction is a DOUBLE where a double holds it exactly; a
+  column with a longer one is text, and `columns: {{price: "DECIMAL(20,2)"}}` makes a number of it. Objects, lists and
+  columns that mix texts with numbers stay JSON. A key the first rows did not have, or one twice in a line, is refused.
+- Dates and times are read in ISO 8601 only. One with an offset becomes the instant it means, in UTC.
+- A type declared under `columns` refuses what it would have to round.
+- **Parquet**: decimals beyond 38 digits are refused; so are nanoseconds of times and of timestamps with zone.
+
+## PostgreSQL as destination
+
+`jsonb` keeps what a document says: order of keys, blanks and the sign of a negative zero are its own. A key that
+comes twice is refused.
+"""
+
+
+def rendered(results: Results) -> str:
+    """The page for ``results``."""
+    from dataflow_platform.connectors.files.exact import SAMPLE
+
+    cells = [cell for arrivals in results.values() for found in arrivals.values() for cell in found]
+    cases = sum(len(next(iter(arrivals.values()))) for arrivals in results.values())
+    parts = [_HEAD.format(count=cases, cells=len(cells), sample=SAMPLE)]
+    for origin, arrivals in results.items():
+        parts.append(f"\n## From {origin}\n\n| type | {' | '.join(arrivals)} |\n|---|{'---|' * len(arrivals)}\n")
+        for row in zip(*arrivals.values(), strict=True):
+            shown = [_code(row[0][0].label), *(_shown(cell) for _, cell in row)]
+            parts.append(f"| {' | '.join(shown)} |\n")
+    return "".join(parts)
+
+
+def _shown(cell: Cell) -> str:
+    if cell.outcome == "exact":
+        return "exact"
+    return f"widened: {_code(cell.words)}" if cell.outcome == "widened" else f"refused: {_words(cell.words)}"
+
+
+def _words(text: str) -> str:
+    """The first line of an error, without what differs from run to run, safe in a table."""
+    line = (
+        re.sub(r"(?<![\w/])/\S+/", "", text.splitlines()[0])
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("*", "\\*")
+    )
+    return line if len(line) <= 130 else line[:127].rstrip() + "..."
+
+
+def _code(text: str) -> str:
+    text = text.replace("|", "\\|")
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
