@@ -7,8 +7,15 @@ import pytest
 pytest_plugins = [
     f"tests.fixtures.{name}"
     for name in (
-        "demo_estate", "demo_home", "mariadb", "mariadb_shop", "postgres", "postgres_shop", "rest_api", "sqlite_shop",
-    )  # fmt: skip
+        "demo_estate",
+        "demo_home",
+        "mariadb",
+        "mariadb_shop",
+        "postgres",
+        "postgres_shop",
+        "rest_api",
+        "sqlite_shop",
+    )
 ]
 
 
