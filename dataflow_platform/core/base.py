@@ -92,7 +92,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class ConnectorFacts:
-    """What a connector says of itself; planner, docs and contract suite read it."""
+    """What a connector says of itself. ``packages``: for pip, where no extra has them; ``grants``: the least rights."""
 
     title: str
     family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
@@ -100,9 +100,7 @@ class ConnectorFacts:
     evidence_note: str
     extra: str | None = None
     packages: tuple[str, ...] = ()
-    """What `pip install` is given where there is no extra: drivers too heavy to come with every installation."""
     grants: str = ""
-    """The least rights the system's user needs, as its administrator writes them."""
 
 
 @dataclass(frozen=True)
