@@ -94,13 +94,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class ConnectorFacts:
-    """What a connector says of itself; planner, docs and contract suite read it."""
+    """What a connector says of itself. ``packages``: for pip, where no extra has them; ``grants``: the least rights."""
 
     title: str
     family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
     evidence: Evidence
     evidence_note: str
     extra: str | None = None
+    packages: tuple[str, ...] = ()
+    grants: str = ""
 
 
 @dataclass(frozen=True)
