@@ -24,7 +24,7 @@ DESTINATIONS = tuple(FAULTS_OF)
 OF_PIPELINES = {"check_reported", "returning", "materialized"}
 """Passed only where Dagster runs the load: see test_pipeline.py."""
 OF_POSTGRES = {"side_transaction", "copy_block"}
-EVERYWHERE = ("statement", "swapping", "record_written")
+EVERYWHERE = ("statement", "record_written")
 """What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
 
 

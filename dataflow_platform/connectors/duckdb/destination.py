@@ -6,7 +6,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, ClassVar, TypeVar
 
 import duckdb
@@ -85,7 +87,7 @@ class DuckDB(Destination):
             "memory_limit": self.memory_limit,
             "preserve_insertion_order": "false",
             # Invariant 4, bounded memory: what does not fit is spilled beside the file, never beyond the limit.
-            "temp_directory": str(path.with_name(path.name + ".spill")),
+            "temp_directory": str(path.with_name(_spill_folder(path))),
         }
         if self.threads:
             settings["threads"] = str(self.threads)
@@ -96,6 +98,7 @@ class DuckDB(Destination):
         ).fetchall():
             connection.close()
             raise _not_a_database(path)
+        _sweep(path)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
@@ -103,6 +106,21 @@ class DuckDB(Destination):
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
         return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+_PROCESS = uuid.uuid4().hex[:8]  # process numbers are given again: in a container each start may have the same
+
+
+def _spill_folder(path: Path) -> str:
+    return f"{path.name}.spill-{os.getpid()}-{_PROCESS}"
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes spilled. Nobody alive needs it: this process holds the file."""
+    for left in path.parent.glob(f"{escape(path.name)}.spill*"):
+        known = re.fullmatch(r"\.spill(-\d+-[0-9a-f]{8})?", left.name.removeprefix(path.name))
+        if known and left.name != _spill_folder(path):
+            rmtree(left, ignore_errors=True)
 
 
 def when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
