@@ -15,6 +15,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
+from dataflow_platform.core.facts import DestinationFacts as DestinationFacts
+from dataflow_platform.core.facts import Evidence as Evidence
 from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
 from dataflow_platform.core.load_plan import Column as Column
 from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
@@ -27,7 +30,6 @@ from dataflow_platform.core.sql import qualified, quote
 if TYPE_CHECKING:
     import duckdb
 
-Evidence = Literal["real_server", "vendor_emulator", "community_emulator", "own_stub", "contract", "unverified"]
 Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
 
@@ -90,36 +92,6 @@ class Scan:
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class ConnectorFacts:
-    """What a connector says of itself. ``packages``: for pip, where no extra has them; ``grants``: the least rights."""
-
-    title: str
-    family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
-    evidence: Evidence
-    evidence_note: str
-    extra: str | None = None
-    packages: tuple[str, ...] = ()
-    grants: str = ""
-
-
-@dataclass(frozen=True)
-class DestinationFacts(ConnectorFacts):
-    """What a destination can do, as data."""
-
-    dialect: str = "duckdb"
-    identifier_limit: int = 255
-    load_strategies: frozenset[str] = frozenset()
-    evolutions: frozenset[str] = frozenset()
-    """Changes of a table it can make: add_column, rename_column, widen_type, grow_nested, drop_not_null."""
-    transaction: Literal["full", "table_commit", "none"] = "full"
-    single_writer: bool = False
-    """One process writes at a time: the assets of such a destination share a Dagster pool."""
-    read_back: Literal["in_place", "by_copy", "none"] = "none"
-    """How an open transaction's rows get back into the engine, to be compared: it reads the tables itself, they
-    travel (at a price: only where ``reconcile: on`` asks for it), or they do not."""
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
