@@ -31,6 +31,7 @@ def decide(result: StagedLoad, query: transform.Query) -> tuple[AddedColumn, ...
     load.strategy.check(result.shape)
     added = load.strategy.added_columns(result.shape)
     _refuse_taken(load, added, result.columns, there)
+    _refuse_long(load, [load.target.schema, load.target.name, *(column.name for column in (*plan.columns, *added))])
     if there is not None and added:
         kept = [column for column in there if column.name.lower() in own]
         plain = [Column(column.name, column.type) for column in added]
@@ -38,6 +39,18 @@ def decide(result: StagedLoad, query: transform.Query) -> tuple[AddedColumn, ...
         plan = replace(plan, changes=plan.changes + extended.changes)
     result.plan = plan
     return added
+
+
+def _refuse_long(load: StreamLoad, names: Sequence[str]) -> None:
+    limit = load.destination.facts.identifier_limit
+    for name in names:
+        if len(name.encode()) > limit:
+            raise ConfigError(
+                "identifier.long",
+                f"the name '{name[:80]}' has {len(name.encode())} bytes, {load.destination.facts.title} keeps {limit}",
+                where=f"{load.target.schema}.{load.target.name}",
+                fix="give it a shorter one (transform: - rename), or leave the column out",
+            )
 
 
 def _refuse_taken(
