@@ -10,14 +10,14 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 import duckdb
 
 from benchmarks.measure import Measured, measure
+from benchmarks.parquet import Parquet, ParquetOptions
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core import registry
-from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream, Table
+from dataflow_platform.core.base import Stream, Table
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
@@ -69,30 +69,6 @@ BY_HAND: dict[str, list[str]] = {
         f"INSERT INTO raw.t SELECT {COLUMNS}, previous_city, changed_at FROM b",
     ],
 }
-
-
-class ParquetOptions(Spec):
-    """Nothing to set."""
-
-
-class Parquet(Source):
-    """One Parquet file, read by the engine."""
-
-    StreamOptions: ClassVar[type[Spec]] = ParquetOptions
-    facts: ClassVar[ConnectorFacts] = ConnectorFacts("a Parquet file", "files", "own_stub", "benchmark only")
-    file: str
-
-    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
-        """The file's rows."""
-        return Scan(connection.read_parquet(self.file))
-
-    def discover(self) -> list[str]:
-        """The one stream."""
-        return ["t"]
-
-    def test_connection(self) -> str:
-        """The file's name."""
-        return self.file
 
 
 def by_the_line(how: str, file: str, batch: str) -> None:

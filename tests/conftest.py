@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 pytest_plugins = [
-    f"tests.fixtures.{name}" for name in ("demo_estate", "demo_home", "postgres", "postgres_shop", "rest_api")
+    f"tests.fixtures.{name}"
+    for name in ("demo_estate", "demo_home", "mariadb", "mariadb_shop", "postgres", "postgres_shop", "rest_api")
 ]
 
 

@@ -73,7 +73,7 @@ def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
         text = " or ".join(f'key:"{schema}/{stream}"' for stream in streams)
     try:
         keys = sorted(dg.AssetSelection.from_string(text).resolve(graph))
-    except (dg.DagsterInvalidAssetKeyError, dg.DagsterError, ValueError):
+    except (dg.DagsterError, ValueError):
         keys = []
     if not keys:
         known = [*(job for job in jobs if not job.startswith("__")), *pipelines]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Evidence = Literal["real_server", "vendor_emulator", "community_emulator", "own_stub", "contract", "unverified"]
 Severity = Literal["warn", "error"]
+Reach = Literal["row", "key", "partition", "table"]
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,13 @@ class Scan:
     ``position`` may be filled while the relation is being read; it is stored afterwards, in the
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
     (None: the engine counts). ``close`` frees what the scan holds.
+    ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     """
 
     relation: "duckdb.DuckDBPyRelation"
     position: dict[str, Any] = field(default_factory=dict)
+    located: "duckdb.DuckDBPyRelation | None" = None
+    places: Mapping[str, str] = field(default_factory=dict)
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
@@ -356,6 +360,9 @@ class LoadStrategy(Spec, ABC):
     needs_cursor_values: ClassVar[bool] = False
     """Rows that miss the cursor go to quarantine, where the stream has one."""
 
+    reach: ClassVar[Reach | None] = None
+    """How much of the table may be another for one more row: a replay turns on it. None: it cannot be replayed."""
+
     @abstractmethod
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
         """The set-based statements of this load, in order. None may read or write outside ``plan``.
@@ -376,4 +383,16 @@ class LoadStrategy(Spec, ABC):
 
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""
+        return False
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """SQL of the engine over a row ``late`` of an earlier load: TRUE where it is moot once the stage is loaded."""
+        return None
+
+    def partition_columns(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns whose values make a partition, where ``reach`` is that."""
+        return ()
+
+    def forgets_keys(self) -> bool:
+        """True where a key may be gone from the table without a trace and without a full read of the stream."""
         return False

@@ -31,6 +31,7 @@ POINTS = {
     "swapping": "the old table is dropped, the new one does not have its name yet",
     "statement": "one statement of the strategy ran on the target",
     "rows_written": "the rows are in the target",
+    "reconciled": "what the target holds was compared with what was staged, where that is wanted",
     "state_written": "the state is written",
     "record_written": "the load record is written: the next thing is COMMIT",
     "committed": "COMMIT was answered",

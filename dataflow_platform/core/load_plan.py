@@ -171,6 +171,17 @@ class LoadPlan:
             counts_as="filtered",
         )
 
+    def key_came(self, condition: str = "TRUE") -> str:
+        """SQL of the engine over a row ``late``: the stage has a row ``new`` of its key that fulfils ``condition``."""
+        return f"EXISTS (SELECT 1 FROM {self.stage} AS new WHERE {self.same_key('late')} AND {condition})"
+
+    def newer_came(self) -> str:
+        """SQL of the engine over a row ``late``: the stage has a row of its key with a cursor at least as great."""
+        if self.cursor is None:
+            return self.key_came()
+        late, new = f"late.{quote(self.cursor)}", f"new.{quote(self.cursor)}"
+        return self.key_came(f"({late} IS NULL OR {new} >= {late})")
+
     def differs(self, columns: Sequence[str] | None = None) -> str:
         """SQL: the rows ``old`` and ``new`` differ in a column that is no key; NULL equals NULL."""
         compared = [name for name in self.columns if name not in self.primary_key] if columns is None else columns

@@ -19,6 +19,9 @@ class Extraction:
     query: str
     columns: tuple[str, ...]
     cursor_type: str | None
+    types: dict[str, str]
+    places: dict[str, str]
+    """Columns of the query that say where a row stood (not in ``columns``), each with its word."""
 
     @property
     def one_shot(self) -> bool:
@@ -26,8 +29,10 @@ class Extraction:
         return self.scan.rows_read is not None
 
 
-def extract(session: Session, source: Source, stream: Stream, state: State) -> Extraction:
+def extract(session: Session, source: Source, stream: Stream, state: State, locate: bool = False) -> Extraction:
     """Open the scan of ``stream`` on the session's connection and say which of its rows are wanted.
+
+    ``locate``: with the columns that say where each row stood, where the source knows.
 
     The filter is applied here as well as in the source: a source that ignores the cursor (an API
     without a since-parameter) delivers too much, never too little.
@@ -42,10 +47,12 @@ def extract(session: Session, source: Source, stream: Stream, state: State) -> E
     except BaseException:
         scan.close()
         raise
-    scan.relation.create_view(SOURCE_VIEW, replace=True)
-    selected = ", ".join(quote(name) for name in columns)
+    located = scan.located if locate else None
+    places = {} if located is None else dict(scan.places)
+    (scan.relation if located is None else located).create_view(SOURCE_VIEW, replace=True)
+    selected = ", ".join(quote(name) for name in (*columns, *places))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return Extraction(scan, f"SELECT {selected} FROM {SOURCE_VIEW}{where}", columns, cursor_type)
+    return Extraction(scan, f"SELECT {selected} FROM {SOURCE_VIEW}{where}", columns, cursor_type, types, places)
 
 
 def _type_of(column: str, types: dict[str, str], path: str) -> str:

@@ -9,7 +9,16 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import contract, extract, quarantine, query_errors, reconciliation, state, validate
+from dataflow_platform.engine import (
+    contract,
+    extract,
+    key_history,
+    query_errors,
+    reconciliation,
+    rejected,
+    state,
+    validate,
+)  # fmt: skip
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -65,14 +74,16 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     filtered = _clear_stage(staged)
     reconciling.cleared()
     _refuse_if_moved_on(staged)
-    quarantined = quarantine.save_rejected(staged)
+    quarantined = rejected.save(staged)
     injection.reach("quarantine_written")
     counts = _write_rows(staged, reconciling)
     counts["filtered"] += filtered
     injection.reach("rows_written")
     reconciling.arrive(counts["inserted"])
+    injection.reach("reconciled")
     if not reconciling.swapped:
         _drop_stage(staged)
+    key_history.save(staged)
     if staged.after is not None:
         state.save_state(session, load.target.schema, load.pipeline, load.stream.name, staged.after, load.load_id)
     injection.reach("state_written")
@@ -84,9 +95,12 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 def _clear_stage(staged: StagedLoad) -> int:
     """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
-    quarantine.set_aside(staged)
+    rejected.set_aside(staged)
+    plan = _plan(staged)
+    rejected.supersede(staged, plan)
+    key_history.note(staged, plan)
     counts = dict.fromkeys(COUNTED, 0)
-    for statement in staged.load.strategy.statements(_plan(staged)):
+    for statement in staged.load.strategy.statements(plan):
         if statement.on == "stage":
             counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
             injection.reach("stage_statement")
@@ -113,10 +127,11 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     assert staged.staged is not None
     assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
-    for name in validate.mask_columns(staged.rules):
+    for name in (*validate.mask_columns(staged.rules), *staged.hidden):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     contract.apply(session, plan, load.target)
     injection.reach("schema_applied")
+    key_history.before(staged)
     counts = dict.fromkeys(COUNTED, 0)
     # The staging table of a first or full load becomes the target: its rows are written once.
     swaps = plan.target_is_new or load.strategy.replaces_target()

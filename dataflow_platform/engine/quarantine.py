@@ -1,55 +1,22 @@
-"""Rejected rows: kept with their values and reasons, in the transaction that loads the good ones."""
+"""What is in quarantine: counted, shown, exported, discarded."""
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 from dataflow_platform.core.base import Session, Table
-from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import validate
+from dataflow_platform.core.sql import literal
+from dataflow_platform.engine import rejected, replay_file
 from dataflow_platform.engine.state import QUARANTINE, system_table
-from dataflow_platform.engine.stream_load import StagedLoad
-
-_REJECTED = "_dataflow_rejected"
 
 
-def set_aside(staged: StagedLoad) -> int:
-    """Take the staged rows that break a row rule out of the stage and keep them in the engine; how many."""
-    if not validate.row_rules(staged.rules) or staged.staged is None:
-        return 0
-    session, load = staged.session, staged.load
-    table = qualified(staged.staged.schema, staged.staged.name)
-    values = ", ".join(f"{literal(column.name)}: {quote(column.name)}" for column in staged.columns)
-    known = ", ".join(
-        literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, _name(staged))
-    )
-    bad = validate.is_bad(staged.rules)
-    session.in_engine(
-        f"CREATE TEMP TABLE {_REJECTED} AS SELECT uuid()::VARCHAR, {known}, to_json({{{values}}})::VARCHAR, "
-        f"{validate.reasons(staged.rules)}, 'open', now() FROM {table} WHERE {bad}"
-    )
-    return int(session.in_engine(f"DELETE FROM {table} WHERE {bad}")[0][0])
-
-
-def save_rejected(staged: StagedLoad) -> int:
-    """Add the rows set aside to the quarantine table, in the session's transaction; how many."""
-    if not validate.row_rules(staged.rules) or staged.staged is None:
-        return 0
-    moved = staged.session.append(Table(staged.load.target.schema, QUARANTINE), f"SELECT * FROM {_REJECTED}")
-    staged.session.in_engine(f"DROP TABLE {_REJECTED}")
-    return moved
-
-
-def _name(staged: StagedLoad) -> str:
-    return f"{staged.load.target.schema}.{staged.load.target.name}"
-
-
-def by_reason(session: Session, schema: str, pipeline: str) -> list[tuple[str, str, int]]:
-    """Stream, rule and number of open rows of a pipeline (a row may break several rules)."""
+def by_reason(session: Session, schema: str, pipeline: str, status: str = "open") -> list[tuple[str, str, int]]:
+    """Stream, rule and number of rows of a pipeline (a row may break several rules)."""
     # Counted by the whole list of reasons first: each destination takes JSON apart in words of its own.
     rows = session.query(
         f"SELECT stream, reasons, count(*) FROM {system_table(schema, QUARANTINE)} "
-        "WHERE pipeline = ? AND status = 'open' GROUP BY 1, 2",
-        [pipeline],
+        f"WHERE pipeline = {literal(pipeline)} AND status = {literal(status)} GROUP BY 1, 2"
     )
     counted: Counter[tuple[str, str]] = Counter()
     for stream, reasons, count in rows:
@@ -58,15 +25,66 @@ def by_reason(session: Session, schema: str, pipeline: str) -> list[tuple[str, s
     return sorted(found, key=lambda each: (each[0], -each[2], each[1]))
 
 
-def rows_of(session: Session, schema: str, pipeline: str, stream: str, limit: int) -> list[dict[str, object]]:
-    """The newest open rows of a stream: values and reasons as they were when rejected."""
+def by_status(session: Session, schema: str, pipeline: str) -> list[tuple[str, str, int]]:
+    """Stream, status and number of rows of a pipeline."""
     rows = session.query(
-        f"SELECT quarantine_id, row_values, reasons, load_id, quarantined_at::VARCHAR FROM "
-        f"{system_table(schema, QUARANTINE)} WHERE pipeline = ? AND stream = ? AND status = 'open' "
-        "ORDER BY quarantined_at DESC, quarantine_id LIMIT ?",
-        [pipeline, stream, limit],
+        f"SELECT stream, status, count(*) FROM {system_table(schema, QUARANTINE)} "
+        f"WHERE pipeline = {literal(pipeline)} GROUP BY 1, 2 ORDER BY 1, 2"
     )
-    return [
-        {"id": key, "values": json.loads(values), "reasons": json.loads(why), "load_id": load, "at": at}
-        for key, values, why, load, at in rows
-    ]
+    return [(str(stream), str(status), int(count)) for stream, status, count in rows]
+
+
+def rows_of(
+    session: Session, schema: str, pipeline: str, stream: str, limit: int, status: str = "open"
+) -> list[dict[str, object]]:
+    """The newest rows of a stream: values and reasons as they were when rejected, the source's own values, place."""
+    rows = session.query(
+        "SELECT quarantine_id, row_values, source_values, reasons, source_position, load_id, run_id, "
+        "CAST(quarantined_at AS VARCHAR), status, refusal, CAST(changed_at AS VARCHAR), changed_by, changed_why "
+        f"FROM {system_table(schema, QUARANTINE)} WHERE pipeline = {literal(pipeline)} AND stream = {literal(stream)} "
+        f"AND status = {literal(status)} ORDER BY quarantined_at DESC, quarantine_id LIMIT {int(limit)}"
+    )
+    names = ("id", "values", "source", "reasons", "position", "load_id", "run_id", "at")
+    more = ("status", "cannot_be_replayed", "changed_at", "changed_by", "why")
+    found = []
+    for row in rows:
+        kept = [json.loads(text) if text and place in (1, 2, 3, 4) else text for place, text in enumerate(row)]
+        shown = dict(zip(names, kept[:8], strict=True))
+        # What has nothing to say (an open row was not changed by anybody) is left out.
+        found.append(shown | {name: value for name, value in zip(more, kept[8:], strict=True) if value is not None})
+    return found
+
+
+def export_rows(session: Session, schema: str, pipeline: str, stream: str, file: Path, rule: str | None) -> int:
+    """Write the open rows of a stream to a file; how many."""
+    session.expose(Table(schema, QUARANTINE))
+    return replay_file.write(
+        session,
+        "SELECT quarantine_id, source_values, source_types, row_values, reasons, source_position, load_id, run_id, "
+        f"quarantined_at FROM {system_table(schema, QUARANTINE)} WHERE {_open(pipeline, stream, rule, ())} "
+        "ORDER BY quarantined_at, quarantine_id",
+        file,
+    )
+
+
+def discard_rows(
+    session: Session, schema: str, pipeline: str, stream: str, who: str, why: str, rule: str | None, ids: Sequence[str]
+) -> int:
+    """Mark open rows as never to be loaded, in the session's transaction; how many."""
+    session.expose(Table(schema, QUARANTINE))
+    chosen = Table("temp", "_dataflow_discarded")
+    session.in_engine(
+        f"CREATE TEMP TABLE {chosen.name} AS SELECT quarantine_id FROM {system_table(schema, QUARANTINE)} "
+        f"WHERE {_open(pipeline, stream, rule, ids)}"
+    )
+    return rejected.mark(session, schema, chosen, "discarded", who, why)
+
+
+def _open(pipeline: str, stream: str, rule: str | None, ids: Sequence[str]) -> str:
+    """SQL of the engine: an open row of the stream, that broke the rule, that has one of the ids."""
+    found = f"pipeline = {literal(pipeline)} AND stream = {literal(stream)} AND status = 'open'"
+    if rule is not None:
+        found += f" AND {rejected.broke(rule)}"
+    if ids:
+        found += f" AND quarantine_id IN ({', '.join(map(literal, ids))})"
+    return found

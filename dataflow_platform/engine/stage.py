@@ -12,7 +12,16 @@ from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import extract, planning, query_errors, reconciliation, state, transform, validate
+from dataflow_platform.engine import (
+    extract,
+    planning,
+    query_errors,
+    reconciliation,
+    rejected,
+    state,
+    transform,
+    validate,
+)  # fmt: skip
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -70,7 +79,8 @@ def _fill(result: StagedLoad) -> None:
     stored = state.load_state(session, load.target.schema, load.pipeline, load.stream.name)
     result.before = stored
     wanted = load.strategy.reads_from(stored, load.window)
-    extraction = extract.extract(session, load.source, load.stream, wanted)
+    may_reject = bool(load.checks) or load.strategy.needs_primary_key or load.strategy.needs_cursor_values
+    extraction = extract.extract(session, load.source, load.stream, wanted, locate=may_reject)
     try:
         with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
@@ -92,13 +102,15 @@ def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> I
 
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
     load, session = result.load, result.session
-    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
+    keep = (*extraction.columns, *extraction.places)
+    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor, keep)
+    result.source_types = extraction.types
     result.columns = transform.describe(session, query)
     result.lineage, result.plain = query.lineage, query.plain
     result.primary_key = planning.mapped_key(load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
-    _require_tables(load, session)
+    require_tables(load, session)
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     added = planning.decide(result, query)
     injection.reach("scanned")
@@ -110,6 +122,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if reconciled and result.shape is not None:
         rows = reconciliation.with_hash(rows, result.shape.columns)
     judged = validate.with_masks(rows, result.rules)
+    judged = rejected.with_origins(result, judged, query, extraction.places)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
@@ -129,7 +142,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
-def _require_tables(load: StreamLoad, session: Session) -> None:
+def require_tables(load: StreamLoad, session: Session) -> None:
     """Checks may compare with other tables of the destination: they have to be there."""
     for position, check in enumerate(load.checks):
         for name in check.upstream():

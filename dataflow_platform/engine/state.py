@@ -4,7 +4,7 @@ Three tables stand beside the loaded ones, in the same schema:
 
 ``_dataflow_state``       one row a stream: how far it has been read
 ``_dataflow_loads``       one row a load: what it moved
-``_dataflow_quarantine``  one row a rejected row: values and reasons
+``_dataflow_quarantine``  one row a rejected row: values, reasons, place, and what became of it
 """
 
 import json
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Session, State
+from dataflow_platform.core.base import Session, State, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 
 STATE, LOADS, QUARANTINE = "_dataflow_state", "_dataflow_loads", "_dataflow_quarantine"
@@ -26,7 +26,10 @@ _TABLES = {
     "rows_loaded BIGINT, rows_quarantined BIGINT, rows_filtered BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
     "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR",
     QUARANTINE: "quarantine_id VARCHAR, load_id VARCHAR, run_id VARCHAR, pipeline VARCHAR, stream VARCHAR, "
-    "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ",
+    "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ, "
+    "source_values VARCHAR, source_types VARCHAR, judged_values VARCHAR, source_position VARCHAR, strategy VARCHAR, "
+    "loaded_at TIMESTAMPTZ, clears_partition BOOLEAN, refusal VARCHAR, changed_at TIMESTAMPTZ, changed_by VARCHAR, "
+    "changed_why VARCHAR",
 }
 
 
@@ -62,11 +65,18 @@ def system_table(schema: str, name: str) -> str:
 
 
 def ensure_tables(session: Session, schema: str) -> None:
-    """Create the three tables of ``schema`` where they are missing, in the session's transaction."""
+    """Create the three tables of ``schema`` where they are missing, in the session's transaction.
+
+    A table an earlier version made gets the columns it lacks.
+    """
     session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     injection.reach("table_ensured")
     for name, columns in _TABLES.items():
         session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        there = {column.name for column in session.columns(Table(schema, name)) or ()}
+        for column in columns.split(", "):
+            if column.partition(" ")[0] not in there:
+                session.execute(f"ALTER TABLE {system_table(schema, name)} ADD COLUMN IF NOT EXISTS {column}")
         injection.reach("table_ensured")
 
 

@@ -81,6 +81,13 @@ class StagedLoad:
     lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
+    source_types: Mapping[str, str] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
+    """Columns of the stage that are not published: what quarantine keeps of a bad row's origin."""
+    supersedes: bool = False
+    """Open rows of earlier loads became moot: the engine's table ``rejected.SUPERSEDED`` names them."""
+    open_keys: Table | None = None
+    """The keys whose history is kept (see ``key_history``), where the destination sees them."""
     primary_key: tuple[str, ...] = ()
     cursor: str | None = None
     before: State = field(default_factory=State)

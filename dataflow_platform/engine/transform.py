@@ -11,6 +11,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 
 CARRIED_CURSOR = "_dataflow_cursor"
+_ORIGIN = "_dataflow_origin_"
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,23 @@ class Query:
     cursor: str | None
     plain: Mapping[str, str] = field(default_factory=dict)
     """Source column -> output column, for those that only changed their name."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Extracted column -> column of the query that holds its value as it was before the steps."""
+    hidden: tuple[str, ...] = ()
+    """The columns that only travel along for ``origins``."""
 
 
-def compose(extracted: str, columns: Sequence[str], steps: Sequence[Transformation], cursor: str | None) -> Query:
-    """One query with the steps as common table expressions, in order. Raises ConfigError for a bad step."""
+def compose(
+    extracted: str,
+    columns: Sequence[str],
+    steps: Sequence[Transformation],
+    cursor: str | None,
+    keep: Sequence[str] = (),
+) -> Query:
+    """One query with the steps as common table expressions, in order. Raises ConfigError for a bad step.
+
+    ``keep``: columns of ``extracted``, seen by the steps (in ``columns``) or not, whose values are wanted as they are.
+    """
     names = list(columns)
     ctes = [f"step_0 AS ({extracted})"]
     lineage: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
@@ -54,14 +68,19 @@ def compose(extracted: str, columns: Sequence[str], steps: Sequence[Transformati
         names = [projection.alias_or_name for projection in select.selects]
         parsed.append(select)
     carried = cursor is not None and cursor not in plain
+    lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
     for position, select in enumerate(parsed):
+        for name, alias in lost.items():
+            _carry(select, name if position == 0 else alias, alias)
         if carried and cursor is not None:
-            _carry(select, cursor if position == 0 else CARRIED_CURSOR)
+            _carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
         _read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
     selected = ", ".join(quote(name) for name in output)
+    for name, alias in lost.items():
+        selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
@@ -69,6 +88,8 @@ def compose(extracted: str, columns: Sequence[str], steps: Sequence[Transformati
         drops_rows=any(step.drops_rows for step in steps),
         cursor=kept,
         plain=plain,
+        origins={name: lost.get(name, plain.get(name, name)) for name in keep},
+        hidden=tuple(lost.values()),
     )
 
 
@@ -81,8 +102,8 @@ def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tup
     return tuple(found)
 
 
-def _carry(select: exp.Select, column: str) -> None:
-    projection = exp.alias_(exp.column(exp.to_identifier(column, quoted=True)), CARRIED_CURSOR, quoted=True)
+def _carry(select: exp.Select, column: str, alias: str) -> None:
+    projection = exp.alias_(exp.column(exp.to_identifier(column, quoted=True)), alias, quoted=True)
     select.select(projection, append=True, copy=False)
 
 
@@ -106,4 +127,5 @@ def describe(session: Session, query: Query) -> tuple[Column, ...]:
             where="transform",
             fix="correct the expression; types are DuckDB's",
         ) from error
-    return tuple(Column(str(name), str(kind)) for name, kind, *_ in rows if name != CARRIED_CURSOR)
+    unseen = {CARRIED_CURSOR, *query.hidden}
+    return tuple(Column(str(name), str(kind)) for name, kind, *_ in rows if name not in unseen)

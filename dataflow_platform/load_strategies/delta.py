@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, RowShape, State, Statement, Window
+from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, Reach, RowShape, State, Statement, Window
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import literal, quote
 
@@ -22,6 +22,7 @@ class Delta(LoadStrategy):
     empty snapshot deletes every row: guard it with the check `row_count`.
     """
 
+    reach: ClassVar[Reach | None] = "key"
     needs_primary_key: ClassVar[bool] = True
 
     deletes: Literal["hard", "soft"] = Field(
@@ -77,3 +78,7 @@ class Delta(LoadStrategy):
         yield Statement(f"SELECT count(*) FROM {plan.into}{there}", counts_as="filtered", asks=True)
         yield plan.insert(_CHANGES, f"{_CHANGE} <> 'delete'")
         yield Statement(f"DROP TABLE {_CHANGES}")
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """Every later snapshot; where deletions are soft, one that has the key."""
+        return "TRUE" if self.deletes == "hard" else plan.key_came()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.core.base import LoadPlan, LoadStrategy, RowShape, Statement
+from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, RowShape, Statement
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import find_column, quote
 
@@ -20,6 +20,7 @@ class Merge(LoadStrategy):
     it back.
     """
 
+    reach: ClassVar[Reach | None] = "key"
     needs_primary_key: ClassVar[bool] = True
 
     delete_marker: str | None = Field(
@@ -55,3 +56,11 @@ class Merge(LoadStrategy):
             yield Statement(f"DELETE FROM {plan.source} WHERE {quote(marker)}", counts_as="filtered")
         yield Statement(matching, counts_as="replaced")
         yield plan.insert()
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """A row of the same key whose cursor is at least as great."""
+        return plan.newer_came()
+
+    def forgets_keys(self) -> bool:
+        """Where rows may be markers of a deletion."""
+        return self.delete_marker is not None

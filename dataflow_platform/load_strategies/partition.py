@@ -1,11 +1,11 @@
 """partition: replace whole partitions, leave the others alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from dataflow_platform.core.base import LoadPlan, LoadStrategy, RowShape, State, Statement, Window
+from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, RowShape, State, Statement, Window
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import find_column, quote
@@ -19,6 +19,7 @@ class Partition(LoadStrategy):
     cursor is not used to read. Every row counts as loaded; the rows replaced count as deleted.
     """
 
+    reach: ClassVar[Reach | None] = "partition"
     shorthand: ClassVar[str | None] = "by"
 
     by: tuple[str, ...] = Field(
@@ -66,3 +67,15 @@ class Partition(LoadStrategy):
                 counts_as="deleted",
             )
         yield plan.insert()
+
+    def partition_columns(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns ``by``."""
+        return tuple(find_column(name, columns) for name in self.by)
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """A later batch that has the partition, a later partition run whose range it lies in."""
+        if plan.window:
+            return plan.window
+        by = [quote(name) for name in self.partition_columns(plan.columns)]
+        same = " AND ".join(f"late.{name} IS NOT DISTINCT FROM new.{name}" for name in by)
+        return f"EXISTS (SELECT 1 FROM {plan.stage} AS new WHERE {same})"

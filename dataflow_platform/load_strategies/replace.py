@@ -1,12 +1,15 @@
 """replace: the rows become the whole table."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
-from dataflow_platform.core.base import LoadPlan, LoadStrategy, State, Statement, Window
+from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, State, Statement, Window
 
 
 class Replace(LoadStrategy):
     """Replaces the whole table; the old rows stay readable until the new ones are complete."""
+
+    reach: ClassVar[Reach | None] = "table"
 
     def replaces_target(self) -> bool:
         """Always."""
@@ -21,3 +24,7 @@ class Replace(LoadStrategy):
         if not plan.target_is_new:
             yield Statement(f"DELETE FROM {plan.into}", counts_as="deleted")
         yield plan.insert()
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """Every load makes what came before it moot."""
+        return "TRUE"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dataflow_platform.core.base import LoadPlan, LoadStrategy, Statement
+from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, Statement
 
 
 class Scd1(LoadStrategy):
@@ -13,6 +13,7 @@ class Scd1(LoadStrategy):
     table; one that says what the table says already counts as filtered, so a second run loads 0 rows.
     """
 
+    reach: ClassVar[Reach | None] = "key"
     needs_primary_key: ClassVar[bool] = True
 
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
@@ -25,3 +26,7 @@ class Scd1(LoadStrategy):
             counts_as="replaced",
         )
         yield plan.insert()
+
+    def supersedes(self, plan: LoadPlan) -> str | None:
+        """A row of the same key whose cursor is at least as great."""
+        return plan.newer_came()

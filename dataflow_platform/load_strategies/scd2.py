@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, RowShape, State, Statement, Window
+from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, Reach, RowShape, State, Statement, Window
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.load_plan import Column, listed
 from dataflow_platform.core.sql import find_column, literal, quote
@@ -43,6 +43,7 @@ class Scd2(LoadStrategy):
     re-dated versions count as updated; removed ones and closed keys as deleted.
     """
 
+    reach: ClassVar[Reach | None] = "key"
     needs_primary_key: ClassVar[bool] = True
     needs_cursor_values: ClassVar[bool] = True
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, RowShape, Statement
+from dataflow_platform.core.base import AddedColumn, LoadPlan, LoadStrategy, Reach, RowShape, Statement
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import find_column, literal, quote
@@ -22,6 +22,7 @@ class Scd3(LoadStrategy):
     with the greatest cursor counts: `previous_` is then what the table held before the load.
     """
 
+    reach: ClassVar[Reach | None] = "key"
     needs_primary_key: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "columns"
 

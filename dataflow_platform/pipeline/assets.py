@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Check, LoadStrategy, Stream, Table, Transformation, Window
+from dataflow_platform.core.base import (
+    Check,
+    Destination,
+    LoadStrategy,
+    Source,
+    Stream,
+    Table,
+    Transformation,
+    Window,
+)  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
 from dataflow_platform.engine.failures import as_failure, boundary
@@ -147,21 +156,31 @@ class StreamAsset:
         # A resumed run continues the loads of the run it resumes: what that one committed is not moved again.
         tags = context.run.tags
         run = tags.get(_ROOT, context.run.run_id) if tags.get(_RESUMED) == "true" else context.run.run_id
+        base = self.as_load(
+            getattr(context.resources, self.source_key), getattr(context.resources, self.io_manager_key).destination
+        )
+        return replace(
+            base,
+            load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
+            run_id=context.run.run_id,
+            partition_key=label,
+            window=window,
+        )
+
+    def as_load(self, source: Source, destination: Destination) -> StreamLoad:
+        """The stream as the engine takes it, outside of a run and without a load id."""
         return StreamLoad(
             pipeline=self.pipeline.name,
             stream=self.stream,
-            source=getattr(context.resources, self.source_key),
-            destination=getattr(context.resources, self.io_manager_key).destination,
+            source=source,
+            destination=destination,
             target=self.table,
             strategy=self.strategy,
             strategy_name=self.strategy_name,
-            load_id=str(uuid.uuid5(_LOADS, f"{run}/{self.key.to_user_string()}/{label or ''}")),
-            run_id=context.run.run_id,
+            load_id="",
             steps=self.steps,
             checks=self.checks,
             contract=self.spec.contract or self.pipeline.contract,
-            partition_key=label,
-            window=window,
             reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 

@@ -16,6 +16,7 @@ from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
 from dataflow_platform.engine.io_manager import WarehouseIOManager
+from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import resolve
 from dataflow_platform.pipeline.assets import StreamAsset
 from dataflow_platform.pipeline.document import Document
@@ -37,6 +38,8 @@ class Built:
     timetable: Timetable = field(default_factory=Timetable)
     targets: dict[str, tuple[Connection, str, list[str]]] = field(default_factory=dict)
     """Pipeline -> its destination, schema and streams."""
+    loads: dict[tuple[str, str], Callable[[], StreamLoad]] = field(default_factory=dict)
+    """Pipeline and stream -> the stream as the engine takes it."""
     problems: list[DataflowError] = field(default_factory=list)
 
     def add(self, other: "Built") -> None:
@@ -47,6 +50,7 @@ class Built:
         self.resources.update(other.resources)
         self.timetable.add(other.timetable)
         self.targets.update(other.targets)
+        self.loads.update(other.loads)
         self.problems += other.problems
 
     def definitions(self) -> dg.Definitions:
@@ -103,6 +107,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         asset = _at(document, path, make)
         with _beta_features():
             built.assets += [asset.definition(), _origin_spec(asset, source)]
+        built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
         keys.append(asset.key)
         if spec.sensor:
             built.sensors.append(arrival_sensor(asset.key, asset.stream, source.source, spec.sensor))
@@ -110,6 +115,10 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         schedule = spec.schedule
         _at(document, ("attributes", "schedule"), lambda: built.timetable.put(schedule, keys))
     return built
+
+
+def _as_load(asset: StreamAsset, source: Connection, target: Connection) -> StreamLoad:
+    return asset.as_load(source.source(), target.destination())
 
 
 def _stream(

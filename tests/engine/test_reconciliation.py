@@ -10,17 +10,17 @@ import pytest
 
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.postgres import PostgresDestination
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Destination, Stream, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.demo.postgres import PostgresServer
-from dataflow_platform.engine import injection
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.reconciliation import HASH, Reconciliation
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 from tests.engine.corruptions import KINDS, NESTED, ROWS, Corruption, corruptions, rows
-from tests.engine.killed import STRATEGIES
 from tests.fixtures.queried import NoOptions, Queried
+from tests.reliability.workload import STRATEGIES
 
 TARGET = Table("raw", "t")
 

@@ -2,63 +2,80 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.reliability import arena, report, small_disk
+from tests.reliability.outcome import Outcome, Round
 from tests.reliability.plan import Plan
-from tests.reliability.rounds import Outcome, Round
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def main() -> int:
-    """Run the rounds that were not run yet under this seed, then write the page."""
+    """Run the rounds that were not run yet under this seed, destination by destination, then write the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1000, help="how many rounds the campaign has")
+    parser.add_argument("--rounds", type=int, default=1000, help="how many rounds, shared by the destinations")
     parser.add_argument("--seed", type=int, default=1, help="what the rounds are drawn from")
-    parser.add_argument("--round", type=int, help="run this round alone, write no page")
+    parser.add_argument("--round", type=int, help="run this round of one destination alone, write no page")
     parser.add_argument("--destinations", nargs="+", default=arena.DESTINATIONS, choices=arena.DESTINATIONS)
     options = parser.parse_args()
-    kept = ROOT / ".dataflow" / "torture" / f"{'-'.join(options.destinations)}-{options.seed}.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    share = -(-options.rounds // len(options.destinations))
+    rounds: list[dict[str, Any]] = []
     with arena.opened() as opened:
-        plan = Plan(opened, options.seed, options.destinations)
-        if options.round is not None:
-            told = _play(opened, plan, options.round)
-            print(json.dumps(told, indent=2))
-            return bool(told["outcome"]["wrong"])
-        _run(opened, plan, options.rounds, kept, options.seed)
+        for destination in options.destinations:
+            plan = Plan(opened, options.seed, destination)
+            if options.round is not None:
+                told = _play(opened, plan, options.round)
+                print(json.dumps(told, indent=2))
+                return bool(told["outcome"]["wrong"])
+            rounds += _run(opened, plan, share)
         server = opened.versions()["postgres"]
-    rounds = [json.loads(line) for line in kept.read_text().splitlines()][: options.rounds]
     skipped = [] if small_disk.mountable() else ["A full disk: this user may not mount a tmpfs."]
-    report.write(
-        ROOT / "docs" / "reliability.md",
-        report.Campaign(rounds, options.seed, options.destinations, server, skipped),
-    )
+    if tuple(options.destinations) == arena.DESTINATIONS:
+        campaign = report.Campaign(rounds, options.seed, options.destinations, server, skipped)
+        report.write(ROOT / "docs" / "reliability.md", campaign)
     return int(any(each["outcome"]["wrong"] for each in rounds))
 
 
-def _run(opened: arena.Arena, plan: Plan, wanted: int, kept: Path, seed: int) -> None:
-    done = len(kept.read_text().splitlines()) if kept.exists() else 0
+def _run(opened: arena.Arena, plan: Plan, wanted: int) -> list[dict[str, Any]]:
+    kept = ROOT / ".dataflow" / "torture" / f"{plan.seed}-{plan.destination}.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.touch()
+    done = len(kept.read_text().splitlines())
     if done:
-        print(f"{done} rounds of seed {seed} were run before: going on from there ({kept} holds them)")
+        print(f"{plan.destination}: {done} rounds of seed {plan.seed} were run before ({kept} holds them)")
     begun, wrong = time.monotonic(), 0
-    with kept.open("a") as file, suppress(KeyboardInterrupt):
+    with kept.open("a") as file:
         for number in range(done, wanted):
             told = _play(opened, plan, number)
             file.write(json.dumps(told) + "\n")
             file.flush()
             if told["outcome"]["wrong"]:
                 wrong += 1
-                print(f"DIFFERENCE: python -m tests.reliability --seed {seed} --round {number}\n{json.dumps(told)}")
+                again = f"--seed {plan.seed} --destinations {plan.destination} --round {number}"
+                print(f"DIFFERENCE: python -m tests.reliability {again}\n{json.dumps(told)}")
             if (number + 1) % 25 == 0 or number + 1 == wanted:
                 pace = (time.monotonic() - begun) / (number + 1 - done)
-                print(f"{number + 1} of {wanted} rounds, {wrong} differ, {pace:.2f} s a round", flush=True)
+                print(
+                    f"{plan.destination}: {number + 1} of {wanted} rounds, {wrong} differ, {pace:.2f} s each",
+                    flush=True,
+                )
+    return [json.loads(line) for line in kept.read_text().splitlines()][:wanted]
+
+
+@cache
+def _commit() -> str:
+    """The commit that is tried; a campaign that went on after a change has rounds of several."""
+    known = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return known.stdout.strip() or "unknown"
 
 
 def _play(opened: arena.Arena, plan: Plan, number: int) -> dict[str, Any]:
@@ -67,7 +84,13 @@ def _play(opened: arena.Arena, plan: Plan, number: int) -> dict[str, Any]:
     outcome: Outcome = opened.play(round_)
     wrong = bool(outcome.differs or outcome.lost or outcome.duplicated or outcome.stuck or outcome.stale)
     seconds = round(time.monotonic() - begun, 2)
-    return {"round": number, **asdict(round_), "outcome": {**asdict(outcome), "wrong": wrong}, "seconds": seconds}
+    return {
+        "round": number,
+        "commit": _commit(),
+        **asdict(round_),
+        "outcome": {**asdict(outcome), "wrong": wrong},
+        "seconds": seconds,
+    }
 
 
 if __name__ == "__main__":

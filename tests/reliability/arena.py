@@ -22,8 +22,8 @@ def opened() -> Iterator[Arena]:
     server = PostgresServer(
         folder / "postgres", free_ports(1)[0], "torture", folder / "server.log", ("fsync=off", "max_connections=50")
     )
-    (folder / "files").mkdir()
-    (folder / "spill").mkdir()
+    for part in ("files", "spill", "projects"):
+        (folder / part).mkdir()
     try:
         process = server.start()
         try:
@@ -31,7 +31,8 @@ def opened() -> Iterator[Arena]:
                 {
                     "duckdb": DuckDBFiles(folder / "files"),
                     "postgres": PostgresDatabases(server, folder / "spill"),
-                }
+                },
+                folder / "projects",
             )
         finally:
             server.stop(process)

@@ -1,12 +1,13 @@
 """Which round comes as number n: drawn from the seed alone, every cell once before any comes again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.reliability import small_disk
-from tests.reliability.rounds import Arena, Golden, Round
+from tests.reliability import pipelines, small_disk
+from tests.reliability.outcome import Round
+from tests.reliability.rounds import Arena, Golden
 from tests.reliability.workload import LOADS, PAGES, STRATEGIES
 
 FAULTS_OF: dict[str, tuple[str, ...]] = {
@@ -33,32 +34,36 @@ class Cell:
 
 
 class Plan:
-    """Rounds by number. ``share``: how many times each other fault comes for one kill at every point."""
+    """The rounds of one destination, by number."""
 
-    def __init__(self, arena: Arena, seed: int, destinations: Sequence[str]) -> None:
-        self._arena, self._seed = arena, seed
-        self.cells = list(self._cells(destinations))
+    def __init__(self, arena: Arena, seed: int, destination: str) -> None:
+        self._arena, self.seed, self.destination = arena, seed, destination
+        self.cells = list(self._cells(destination))
 
-    def _cells(self, destinations: Sequence[str]) -> Iterator[Cell]:
-        for destination in destinations:
-            for strategy in STRATEGIES:
-                golden = self._arena.golden(destination, strategy)
-                points = sorted({point for end in golden.ends for point in end.passages})
-                yield from (Cell(destination, strategy, "kill", point) for point in points)
-                for fault in FAULTS_OF[destination]:
-                    if fault != "disk_full" or small_disk.mountable():
-                        yield Cell(destination, strategy, fault)
+    def _cells(self, destination: str) -> Iterator[Cell]:
+        for strategy in STRATEGIES:
+            golden = self._arena.golden(destination, strategy)
+            points = sorted({point for end in golden.ends for point in end.passages})
+            yield from (Cell(destination, strategy, "kill", point) for point in points)
+            for fault in FAULTS_OF[destination]:
+                if fault != "disk_full" or small_disk.mountable():
+                    yield Cell(destination, strategy, fault)
+        yield from (Cell(destination, "append", "pipeline", point) for point in pipelines.POINTS)
 
     def cell(self, number: int) -> Cell:
         """The cell of round ``number`` (from 0)."""
         cycle, place = divmod(number, len(self.cells))
         order = list(range(len(self.cells)))
-        Random(f"{self._seed}/{cycle}").shuffle(order)
+        Random(f"{self.seed}/{self.destination}/{cycle}").shuffle(order)
         return self.cells[order[place]]
 
     def round(self, number: int) -> Round:
         """Round ``number`` with everything drawn."""
-        cell, random = self.cell(number), Random(f"{self._seed}/round {number}")
+        cell, random = self.cell(number), Random(f"{self.seed}/{self.destination}/round {number}")
+        if cell.fault == "pipeline":
+            passages = self._arena.projects.before(cell.destination).passages[cell.point]
+            drawn_ = {"passage": random.randint(1, passages), "how": random.choice(pipelines.HOWS)}
+            return Round(cell.destination, cell.strategy, 1, {"kind": "pipeline", "point": cell.point, **drawn_})
         golden = self._arena.golden(cell.destination, cell.strategy)
         load = random.choice([load for load in range(LOADS) if cell.point in ("", *golden.ends[load].passages)])
         fault: dict[str, Any] = {"kind": cell.fault, **drawn(cell, golden, load, random)}
@@ -77,7 +82,9 @@ def drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, An
         if cell.fault == "terminate":
             points = [point for point in points if point not in PAST]
         point = random.choice(points)
-        drawn = {"point": point, "passage": 1 + int(share * passages[point])}
+        # How many blocks a COPY has depends on the pace of both ends: half of them come every time.
+        often = passages[point] // 2 if point == "copy_block" else passages[point]
+        drawn = {"point": point, "passage": 1 + int(share * often)}
         if cell.fault == "kill_after":
             drawn["seconds"] = random.random() * 0.03
         elif cell.fault == "clock":

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -17,7 +18,8 @@ from tests.reliability import faults
 PRELOADED = [
     "pandas", "pyarrow.dataset", "psycopg2", "sqlglot", "tests.reliability.workload",
     "dataflow_platform.connectors.duckdb", "dataflow_platform.connectors.postgres",
-    "dataflow_platform.connectors.postgres.dialect",
+    "dataflow_platform.connectors.postgres.dialect", "dataflow_platform.connectors.files",
+    "dataflow_platform.cli.run", "dataflow_platform.cli.progress", "dataflow_platform.cli.summary",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -59,21 +61,30 @@ class End:
 
 def run(job: Job) -> End:
     """Run the load to its end, whichever that is."""
+    killed, said = fork(_load, job, kill_seconds=job.kill_seconds)
+    return End(killed=killed, **said)
+
+
+def fork(function: Callable[..., None], given: Any, kill_seconds: float | None = None) -> tuple[bool, dict[str, Any]]:
+    """Call ``function(given, pipe)`` in a process of its own; whether it was killed, and what it sent last.
+
+    It has to send something when it begins: ``kill_seconds`` are counted from there.
+    """
     ours, theirs = _context.Pipe(duplex=False)
-    process = _context.Process(target=_load, args=(job, theirs))
+    process = _context.Process(target=function, args=(given, theirs))
     process.start()
     theirs.close()
     said: dict[str, Any] = {}
     with suppress(EOFError):
         ours.recv()  # it begins
-        if job.kill_seconds is not None and not ours.poll(job.kill_seconds):
+        if kill_seconds is not None and not ours.poll(kill_seconds):
             os.kill(process.pid or 0, signal.SIGKILL)
         said = ours.recv()
     process.join()
     ours.close()
     if process.exitcode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"the load's process ended with {process.exitcode}: {job}")
-    return End(killed=process.exitcode == -signal.SIGKILL, **said)
+        raise AssertionError(f"the process ended with {process.exitcode}: {given}")
+    return process.exitcode == -signal.SIGKILL, said
 
 
 def _load(job: Job, parent: Connection) -> None:

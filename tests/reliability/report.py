@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,25 +42,27 @@ def write(page: Path, campaign: Campaign) -> None:
         f"""# Reliability: loads that were broken on purpose
 
 Written by `make torture N={len(rounds)} SEED={campaign.seed}` on {datetime.now(UTC):%Y-%m-%d}.
-Each round breaks one load, runs it again under the same load id and compares what it leaves with loads nobody disturbed.
+Each round breaks one load, runs it again under the same load id, and compares what it leaves with loads nobody
+disturbed.
 
 {_table(("rounds", "killed", "failed", "no effect", *_FOUND), [(len(rounds), *struck, *found)])}
 
 Differences: {differences or "none."}
 
-Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}; {_versions(campaign.server)}.
+Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}:
+{_versions(campaign)}.
 
 ## What a round does
 1. A copy is made of a warehouse in which the loads before stand (none, one or two).
 2. The load runs in a process of its own, through the engine's whole line, and the fault hits it. A batch has 6,600
    rows in 6 pages; each load overlaps the one before, has repeated keys, bad rows and rows a step drops; the second
    brings a column, the third a wider type.
-3. Before the rerun the target, quarantine, state and load records are read: they are all those of before or all those of
-   after, never a mixture. Something of the staging may stand there meanwhile: in {left:,} rounds it did (DuckDB commits
+3. Before the rerun the target, quarantine, state and load records are read: all those of before or all those of after,
+   never a mixture. Something of the staging may stand there meanwhile: in {left:,} rounds it did (DuckDB commits
    the table `<target>__dataflow_stage_<12 digits>` ahead, and the next session drops it).
-4. The load runs again under its id, in a fresh process (half of the loads that failed without dying also try once more
-   in their own process first); in a quarter of the rounds the loads that follow run too.
-5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine and the list of tables
+4. The load runs again under its id, in a fresh process (half of the loads that failed without dying also try once
+   more in their own process first); in a quarter of the rounds the loads that follow run too.
+5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine, list of tables
    (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
    once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
 
@@ -88,12 +89,13 @@ Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_tw
 
 ## Run it again
 - `make torture N=1000 SEED=1`: the same rounds; Ctrl-C ends it, the same command goes on where it stopped. It exits
-  with 1 at any difference and prints the line that repeats the round: `python -m tests.reliability --seed 1 --round 17`.
+  with 1 at any difference and prints the line that repeats the round:
+  `python -m tests.reliability --seed 1 --destinations duckdb --round 17`.
 - `DATAFLOW_KILL_AT=statement:2` kills any process of the platform at the second passage of that point.
 - `make test` runs a sample: `tests/reliability/`.
 
-A round is drawn from seed and number alone. What depends on the machine's pace (`kill_any`, `kill_after`, where a
-connection is cut, how many blocks a COPY has) hits another instruction the next time.
+A round is drawn from seed, destination and number alone. What depends on the machine's pace (`kill_any`, `kill_after`,
+where a connection is cut, how many blocks a COPY has) hits another instruction the next time.
 
 ## What a repeated page means
 A source that sends a page twice sends those rows twice. `merge`, `delta`, `scd1`, `scd2` and `scd3` end with the same
@@ -125,11 +127,11 @@ def _struck(rounds: Iterable[Told], how: str) -> int:
     return sum(each["outcome"]["struck"] == how for each in rounds)
 
 
-def _versions(server: str) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+def _versions(campaign: Campaign) -> str:
+    commits = ", ".join(dict.fromkeys(each["commit"] for each in campaign.rounds))
     return (
-        f"commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, "
-        f"DuckDB {duckdb.__version__}, PostgreSQL {server}, psycopg2 {psycopg2.__version__.split()[0]}"
+        f"commit {commits}, Python {platform.python_version()}, "
+        f"DuckDB {duckdb.__version__}, PostgreSQL {campaign.server}, psycopg2 {psycopg2.__version__.split()[0]}"
     )
 
 

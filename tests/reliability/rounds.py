@@ -3,44 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.reliability import processes, small_disk
+from tests.reliability.outcome import Outcome, Round
+from tests.reliability.pipelines import Projects
 from tests.reliability.processes import End, Job
 from tests.reliability.proxy import Proxy
 from tests.reliability.warehouses import Fields, Kind, Seen
 from tests.reliability.workload import KEYED, LOADS
-
-
-@dataclass(frozen=True)
-class Round:
-    """What is done: ``fault`` (see ``faults.KINDS``) to load ``load`` of ``strategy`` into ``destination``."""
-
-    destination: str
-    strategy: str
-    load: int
-    fault: dict[str, Any]
-    again: bool = False
-    """After an error the process tries once more, as a retried step does, before the fresh one comes."""
-    further: bool = False
-    """The loads that follow are run and compared too."""
-
-
-@dataclass
-class Outcome:
-    """What came of a round; ``differs`` is empty where everything is as it should be."""
-
-    struck: str = ""
-    """``killed``, ``failed``, or empty where the fault did not hit anything."""
-    error: str = ""
-    lost: int = 0
-    duplicated: int = 0
-    stuck: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-    differs: list[str] = field(default_factory=list)
-    staging_left: bool = False
-    """Between the fault and the rerun something of the staging stood there, under a name of its own."""
 
 
 @dataclass
@@ -57,8 +30,9 @@ class Golden:
 class Arena:
     """Kinds of destinations by name, and the golden runs made so far."""
 
-    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], folder: Path) -> None:
         self.kinds = kinds
+        self.projects = Projects(kinds, folder)
         self._golden: dict[tuple[str, str], Golden] = {}
         self._twice: dict[tuple[str, str, int, int], Seen] = {}
 
@@ -72,13 +46,6 @@ class Arena:
     def versions(self) -> dict[str, str]:
         """What stands behind each kind, as it says of itself."""
         return {name: kind.version() for name, kind in self.kinds.items()}
-
-    def close(self) -> None:
-        """Drop the golden runs."""
-        for (destination, _), golden in self._golden.items():
-            for fields in golden.at:
-                self.kinds[destination].drop(fields)
-        self._golden.clear()
 
     def _undisturbed(self, kind: Kind, strategy: str) -> Golden:
         golden = Golden([kind.new()], [], [], [], [])
@@ -114,6 +81,8 @@ class Arena:
 
     def play(self, round_: Round) -> Outcome:
         """Run one round."""
+        if round_.fault["kind"] == "pipeline":
+            return self.projects.play(round_)
         kind, golden = self.kinds[round_.destination], self.golden(round_.destination, round_.strategy)
         before, after = golden.seen[round_.load], golden.seen[round_.load + 1]
         outcome = Outcome()

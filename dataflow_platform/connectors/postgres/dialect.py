@@ -30,6 +30,7 @@ class Translated:
     """One statement. ``with_parameters`` is its text for the driver's own placeholders.
 
     ``ensures`` is set for CREATE ... IF NOT EXISTS: the table (or, with an empty name, the schema) it is about.
+    ``widens`` is set for ADD COLUMN IF NOT EXISTS.
     ``transfer`` is set where the statement only moves rows from one table into another.
     """
 
@@ -37,6 +38,7 @@ class Translated:
     with_parameters: str
     tables: frozenset[Table]
     ensures: Table | None
+    widens: bool
     transfer: Transfer | None
 
 
@@ -61,7 +63,7 @@ def translated(sql: str) -> Translated:
         ) from error
     with_parameters = text.replace("%", "%%").replace(_PARAMETER, "%s")
     tables = frozenset(Table(table.db, table.name) for table in tree.find_all(exp.Table))
-    return Translated(text, with_parameters, tables, _ensured(tree), _transfer(tree))
+    return Translated(text, with_parameters, tables, _ensured(tree), _widens(tree), _transfer(tree))
 
 
 def _ensured(tree: exp.Expr) -> Table | None:
@@ -71,6 +73,11 @@ def _ensured(tree: exp.Expr) -> Table | None:
     if table is None or tree.kind not in ("SCHEMA", "TABLE"):
         return None
     return Table(table.db, table.name)
+
+
+def _widens(tree: exp.Expr) -> bool:
+    actions = tree.args.get("actions") or [] if isinstance(tree, exp.Alter) else []
+    return bool(actions) and all(isinstance(each, exp.ColumnDef) and each.args.get("exists") for each in actions)
 
 
 def _transfer(tree: exp.Expr) -> Transfer | None:

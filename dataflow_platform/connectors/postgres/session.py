@@ -150,12 +150,16 @@ class PostgresSession(Session):
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL).
 
-        CREATE ... IF NOT EXISTS commits by itself: streams that share a new schema need not wait for
-        one another's rows, and an empty table of ours shows nobody anything.
+        CREATE ... and ADD COLUMN IF NOT EXISTS commit by themselves: streams that share a new schema need not
+        wait for one another's rows, and an empty table or column of ours shows nobody anything.
         """
         statement = translated(sql)
         if statement.ensures is not None:
             self._ensure(statement.ensures, statement.sql)
+            return 0
+        if statement.widens:
+            (altered,) = statement.tables
+            self._beside(altered.schema, statement.sql)
             return 0
         transfer = statement.transfer
         if transfer is not None and transfer.origin in self._awaited:
@@ -176,11 +180,16 @@ class PostgresSession(Session):
             # Asked first: a role that may not create schemas is refused even where the schema exists.
             if not table.name and cursor.fetchone():
                 return
+        self._beside(table.schema, create)
+
+    def _beside(self, schema: str, statement: str) -> None:
+        """Run and commit one statement of a schema's set-up on a connection of its own."""
+        with self._told():
             side = self._server.connect()
             try:
                 with side.cursor() as other:
-                    other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(table.schema, ""))])
-                    other.execute(create)
+                    other.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key(Table(schema, ""))])
+                    other.execute(statement)
                     injection.reach("side_transaction")
                 side.commit()
             finally:

@@ -1,0 +1,259 @@
+"""How each column of a MySQL table travels to DuckDB without changing, and what the server filters.
+
+The scanner alone is not exact: a zero date becomes NULL, tinyint(1) holding 2 becomes true, decimal(10,0)
+becomes DECIMAL(9,0), text of a binary collation becomes BLOB. So the server is asked for expressions the
+scanner reads exactly, and DuckDB casts them to the type the catalogue declares.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dataflow_platform.core.base import State, Stream
+from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.sql import literal, quote
+
+NOT_HELD = "DuckDB holds no such value"
+"""Begins the complaint about a value without a counterpart, such as the date 0000-00-00."""
+
+_WHOLE = {
+    "tinyint": "TINYINT",
+    "smallint": "SMALLINT",
+    "mediumint": "INTEGER",
+    "int": "INTEGER",
+    "bigint": "BIGINT",
+}
+_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_GEOMETRY = frozenset(
+    {
+        "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+        "geometrycollection", "geomcollection",
+    }
+)  # fmt: skip
+# MariaDB's own types, by their text.
+_WRITTEN = {"uuid": "UUID", "inet4": "VARCHAR", "inet6": "VARCHAR"}
+_DATED = {"date": "DATE", "datetime": "TIMESTAMP", "timestamp": "TIMESTAMP WITH TIME ZONE"}
+
+_DAY, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(\.\d{1,6})?"
+# The types a cursor may have, and the cursor texts that mean the same on both sides. A text that does
+# not match is not sent: the server then returns more rows than asked for, and the engine filters.
+_CURSORS = {
+    "whole": r"-?\d+",
+    "decimal": r"-?\d*\.?\d+",
+    "double": r"-?\d+(\.\d+)?(e[+-]?\d+)?",
+    "date": _DAY,
+    "datetime": rf"{_DAY}( {_TIME})?",
+    "timestamp": rf"{_DAY} {_TIME}\+00",
+    "text": r"(?s).*",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
+
+COLUMNS = """
+SELECT table_schema, table_name, column_name, data_type, column_type, numeric_precision, numeric_scale,
+       collation_name, FIND_IN_SET('select', privileges) > 0
+FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position
+"""
+"""Parameters: schema and table. May bring tables that differ in case only: the first two fields tell them apart."""
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A column as the server's catalogue describes it; ``kind`` is the bare type, ``declared`` the whole one."""
+
+    name: str
+    kind: str
+    declared: str
+    precision: int | None
+    scale: int | None
+    collation: str | None
+    readable: bool
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column to read: ``sql`` are the server's expressions, named, and ``cast`` what DuckDB makes of them.
+
+    ``cursor`` is the kind of its values where their order is useful, else None.
+    """
+
+    name: str
+    readable: bool
+    sql: tuple[str, ...]
+    cast: str
+    cursor: str | None
+
+
+def ticked(name: str) -> str:
+    """An identifier in the server's quotes, which mean the same in every sql_mode."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def source_column(
+    row: tuple[Any, ...], position: int, as_text: tuple[str, ...], definition: str, where: Location
+) -> SourceColumn:
+    """One row of ``COLUMNS`` (from the third field on) as a column that arrives exactly.
+
+    ``definition`` is the table's, as the server writes it ('' for a view).
+    ConfigError ``mysql.type`` for a type nobody here knows how to keep.
+    """
+    column = _Declared(*row)
+    name, here = ticked(column.name), f"c{position}"
+    if column.name in as_text:
+        sql, cast, cursor = (_as_text(column, name),), here, ""
+    elif column.kind in _DATED:
+        sql, cast, cursor = *_dated(column, name, position), column.kind
+    elif column.kind in _GEOMETRY:
+        guard = f"CASE WHEN ST_SRID({name}) <> 0 THEN CONCAT('a geometry of SRID ', ST_SRID({name})) END AS g{position}"
+        sql, cast, cursor = (f"HEX(ST_AsWKB({name}))", guard), _guarded(column, position, f"unhex({here})"), ""
+    elif column.kind == "longtext" and f"CHECK (json_valid({name}))" in definition:  # MariaDB's json
+        sql, cast, cursor = (_text(column, name),), f"CAST({here} AS JSON)", ""
+    else:
+        expression, cast, cursor = _scalar(column, name, here, where)
+        sql = (expression,)
+    return SourceColumn(
+        column.name,
+        column.readable,
+        (f"{sql[0]} AS {here}", *sql[1:]),
+        f"{cast} AS {quote(column.name)}",
+        cursor if cursor in _CURSORS else None,
+    )
+
+
+def _scalar(column: _Declared, name: str, here: str, where: Location) -> tuple[str, str, str]:
+    """The server's expression, DuckDB's expression and the kind of cursor."""
+    kind, declared = column.kind, column.declared
+    if kind in _WHOLE:
+        word = ("U" if "unsigned" in declared else "") + _WHOLE[kind]
+        # The scanner takes tinyint(1) for a boolean, whatever it holds.
+        return (f"CAST({name} AS SIGNED)" if kind == "tinyint" else name), f"CAST({here} AS {word})", "whole"
+    if kind in _TEXT:
+        return _text(column, name), here, "text"
+    if kind == "decimal":
+        exact = column.precision is not None and column.precision <= 38
+        word = f"DECIMAL({column.precision},{column.scale})" if exact else "VARCHAR"
+        return f"CAST({name} AS CHAR)", f"CAST({here} AS {word})", "decimal" if exact else ""
+    if kind in ("float", "double"):
+        # The text of a float need not compare as the float does: no cursor.
+        return name, f"CAST({here} AS {kind.upper()})", kind
+    if kind == "year":
+        return f"CAST({name} AS SIGNED)", f"CAST({here} AS INTEGER)", "whole"
+    if kind == "bit":
+        word = "BOOLEAN" if declared == "bit(1)" else "UBIGINT"
+        return f"CAST({name} AS UNSIGNED)", f"CAST({here} AS {word})", ""
+    if kind == "time":  # a span of up to 838 hours, and negative ones
+        return f"CAST({name} AS CHAR)", f"CAST({here} AS INTERVAL)", ""
+    if kind == "enum":
+        labels = ", ".join(literal(label) for label in _labels(declared))
+        return _text(column, name), f"CAST({here} AS ENUM({labels}))", ""
+    if kind == "set":
+        return _text(column, name), here, ""
+    if kind == "json":
+        return f"CAST({name} AS CHAR)", f"CAST({here} AS JSON)", ""
+    if kind in _BINARY:
+        return name, here, ""
+    if kind in _WRITTEN:
+        return f"CAST({name} AS CHAR)", f"CAST({here} AS {_WRITTEN[kind]})", kind
+    raise ConfigError(
+        "mysql.type",
+        f"column '{column.name}' is of type {declared}, which is not known here",
+        where=where,
+        fix="name the column under `as_text`: it is then read as text",
+    )
+
+
+def _text(column: _Declared, name: str) -> str:
+    """Characters; the scanner takes those of a binary collation for bytes."""
+    binary = (column.collation or "").endswith("_bin")
+    return f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_general_ci" if binary else name
+
+
+def _as_text(column: _Declared, name: str) -> str:
+    if column.kind in _TEXT:
+        return _text(column, name)
+    if column.kind in _BINARY or column.kind in _GEOMETRY:
+        return f"HEX({name})"
+    return f"CAST({name} AS CHAR)"
+
+
+def _dated(column: _Declared, name: str, position: int) -> tuple[tuple[str, ...], str]:
+    """A date, or the complaint about one without month or day, which the scanner reads as NULL."""
+    partial = f"MONTH({name}) = 0 OR DAY({name}) = 0"
+    value = f"CASE WHEN {partial} THEN NULL ELSE {name} END"
+    guard = f"CASE WHEN {partial} THEN CAST({name} AS CHAR) END AS g{position}"
+    # The session's zone is UTC.
+    cast = f"timezone('UTC', c{position})" if column.kind == "timestamp" else f"c{position}"
+    return (value, guard), _guarded(column, position, f"CAST({cast} AS {_DATED[column.kind]})")
+
+
+def _guarded(column: _Declared, position: int, cast: str) -> str:
+    complaint = literal(f"{NOT_HELD}: {quote(column.name)} is ")
+    return f"CASE WHEN g{position} IS NOT NULL THEN error({complaint} || g{position}) ELSE {cast} END"
+
+
+_ESCAPES = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
+
+
+def _labels(declared: str) -> list[str]:
+    """The labels of ``enum('a','it''s')`` as the catalogue writes them."""
+    return [
+        re.sub(r"''|\\(.)", lambda found: _ESCAPES.get(found[1], found[1]) if found[1] else "'", written, flags=re.S)
+        for written in re.findall(r"'((?:[^'\\]|''|\\.)*)'", declared, flags=re.S)
+    ]
+
+
+def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
+    """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
+    for column in columns:
+        if column.name == name:
+            return column
+    raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
+
+
+def condition(columns: list[SourceColumn], stream: Stream, state: State, where: Location) -> str:
+    """The server's WHERE clause: the window, or at or after the cursor; '' where it cannot be said exactly."""
+    if state.window:
+        column = find(columns, state.window.column, where)
+        bounds = [_bound(column.cursor, moment) for moment in (state.window.start, state.window.end)]
+        name = ticked(column.name)
+        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
+    if not stream.cursor:
+        return ""
+    column = find(columns, stream.cursor, where)
+    if column.cursor is None:
+        raise ConfigError(
+            "mysql.cursor",
+            f"column '{column.name}' cannot be a cursor: DuckDB does not keep its order",
+            where=where,
+            fix="use a column of a whole number, decimal of up to 38 digits, double, date, datetime, timestamp "
+            "or character type",
+        )
+    if state.cursor is None or not re.fullmatch(_CURSORS[column.cursor], state.cursor):
+        return ""
+    return f" WHERE {_compared(ticked(column.name), column.cursor, state.cursor)}"
+
+
+def _compared(name: str, kind: str, value: str) -> str:
+    if kind in ("text", "uuid"):
+        # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
+        characters = f"CONVERT({name} USING utf8mb4)" if kind == "text" else f"CAST({name} AS CHAR)"
+        return f"CAST({characters} AS BINARY) >= X'{value.encode().hex()}'"
+    if kind == "double":
+        return f"{name} >= {value if 'e' in value else value + 'e0'}"
+    if kind == "date":
+        return f"{name} >= DATE'{value}'"
+    if kind in ("datetime", "timestamp"):
+        moment = value.removesuffix("+00") if " " in value else f"{value} 00:00:00"
+        return f"{name} >= TIMESTAMP'{moment}'"
+    return f"{name} >= {value}"
+
+
+def _bound(kind: str | None, moment: datetime) -> str | None:
+    """One edge of a window as the server's literal; columns without a zone hold the edge's wall time."""
+    if kind == "timestamp":
+        aware = moment.astimezone(UTC) if moment.tzinfo else moment
+        return f"TIMESTAMP'{aware.replace(tzinfo=None).isoformat(sep=' ')}'"
+    if kind == "datetime":
+        return f"TIMESTAMP'{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
+    return f"DATE'{moment.date().isoformat()}'" if kind == "date" else None

@@ -1,0 +1,177 @@
+"""A connection to a MySQL or MariaDB server: the fields, the catalogue questions and DuckDB's attachment."""
+
+import importlib.util
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.connectors.mysql.meanings import meaning
+from dataflow_platform.core.base import Connector
+from dataflow_platform.core.errors import ConfigError, DataflowError, Location
+from dataflow_platform.core.sql import literal
+
+_CONNECT_SECONDS = 10
+
+Ask = Callable[..., list[tuple[Any, ...]]]
+"""One question with its parameters; the (few) rows of the answer."""
+
+
+class MySQLConnection(Connector):
+    """How a server is reached."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    host: str = Field(description="Name or address of the server.")
+    port: int = Field(default=3306, description="TCP port of the server.")
+    database: str = Field(description="Database to connect to; streams without one of their own belong to it.")
+    user: str = Field(description="Account to log in as. It needs SELECT on what it reads, and nothing else.")
+    password: str = Field(default="", repr=False, description="Password of the account.")
+    ssl_mode: Literal["auto", "disabled", "required", "verify_ca", "verify_identity"] = Field(
+        default="auto",
+        description="How much encryption is asked for. `auto`: `verify_identity` where the server offers TLS, none "
+        "where it does not; `required` encrypts and checks nothing.",
+    )
+    ssl_ca: str | None = Field(
+        default=None, description="File of the certificate authority (PEM); the system's authorities if absent."
+    )
+    ssl_cert: str | None = Field(default=None, description="File of the client's certificate (PEM).")
+    ssl_key: str | None = Field(default=None, description="File of the client's private key (PEM).")
+
+    def connect(self) -> Any:
+        """A read-only pymysql connection. Raises the driver's errors."""
+        import pymysql
+
+        connection = pymysql.connect(
+            host=self.host,
+            port=self.port,
+            database=self.database,
+            user=self.user,
+            # The driver would encode text as latin1.
+            password=self.password.encode(),  # type: ignore[arg-type]
+            charset="utf8mb4",
+            connect_timeout=_CONNECT_SECONDS,
+            init_command="SET SESSION TRANSACTION READ ONLY",
+            autocommit=True,
+            ssl_disabled=self.ssl_mode == "disabled",
+            ssl=self._context() if self.ssl_mode not in ("auto", "disabled") else None,
+            defer_connect=True,
+        )
+        if self.ssl_mode == "auto":
+            # Without `ssl` the driver encrypts where the server offers it; here it also verifies.
+            connection.ctx = self._context()
+        connection.connect()
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ssl_ca)
+        # Certificates that servers make for themselves lack what Python 3.13 asks for by default.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.check_hostname = self.ssl_mode in ("auto", "verify_identity")
+        if self.ssl_mode == "required":
+            context.verify_mode = ssl.CERT_NONE
+        if self.ssl_cert:
+            context.load_cert_chain(self.ssl_cert, self.ssl_key)
+        return context
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """Ask the catalogue over a connection of its own. Raises DataflowErrors only."""
+        import pymysql
+
+        self.run_prepare()
+        try:
+            with closing(self.connect()) as connection, connection.cursor() as cursor:
+
+                def ask(question: str, *parameters: object) -> list[tuple[Any, ...]]:
+                    cursor.execute(question, parameters or None)
+                    return list(cursor.fetchall())
+
+                yield ask
+        except (pymysql.Error, OSError) as error:
+            raise self.explained(error) from None
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, alias: str, encrypted: bool) -> None:
+        """Attach the server. Its secret is gone on return. ``encrypted``: what ``ssl_mode: auto`` came to."""
+        mode = self.ssl_mode
+        if mode == "auto":
+            mode = "verify_identity" if encrypted else "disabled"
+        words = {"ssl_mode": mode}
+        if mode.startswith("verify"):
+            words["ssl_ca"] = self.ssl_ca or ssl.get_default_verify_paths().cafile or ""
+        if mode != "disabled" and self.ssl_cert:
+            words |= {"ssl_cert": self.ssl_cert, "ssl_key": self.ssl_key or self.ssl_cert}
+        path = " ".join(f"{word}={_word(value)}" for word, value in words.items() if value)
+        # For the C library `localhost` is a socket file, maybe of another server.
+        host = "127.0.0.1" if self.host == "localhost" else self.host
+        secret = {"DATABASE": self.database, "USER": self.user, "PASSWORD": self.password}
+        given = ", ".join(f"{word} {literal(value)}" for word, value in secret.items())
+        connection.execute(
+            f"CREATE TEMPORARY SECRET {alias} (TYPE mysql, HOST {literal(host)}, PORT {self.port}, {given})"
+        )
+        try:
+            connection.execute(f"ATTACH {literal(path)} AS {alias} (TYPE mysql, SECRET {alias}, READ_ONLY)")
+        finally:
+            connection.execute(f"DROP SECRET {alias}")
+
+    def meant(self, error: BaseException) -> DataflowError | None:
+        """What an error of the driver or the engine means; None where it is none of this server."""
+        if isinstance(error, DataflowError):
+            return error
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        return meaning(
+            self.scrubbed(str(error)),
+            number,
+            where=self.where(),
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            database=self.database,
+        )
+
+    def explained(self, error: BaseException) -> DataflowError:
+        """The same, with words for what is not known."""
+        return self.meant(error) or ConfigError(
+            "mysql.failed",
+            self.scrubbed(str(error)).strip()[:500],
+            where=self.where(),
+            fix="look into the server's error log for the same minute",
+        )
+
+    def where(self) -> Location:
+        """The server and database, as errors name them."""
+        return Location(path=f"mysql://{self.host}:{self.port}/{self.database}")
+
+    def scrubbed(self, text: str) -> str:
+        """``text`` without the password, also as SQL quotes it."""
+        for secret in sorted({self.password, literal(self.password)[1:-1]} - {""}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
+def _word(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckDB's scanner from the wheel, without the network; else let DuckDB fetch it."""
+    version = duckdb.__version__
+    package = importlib.util.find_spec("duckdb_extension_mysql_scanner")
+    folder = Path(package.origin).parent if package and package.origin else None
+    try:
+        wheel = folder and folder / "extensions" / f"v{version}" / "mysql_scanner.duckdb_extension"
+        if wheel and wheel.is_file():
+            connection.execute(f"LOAD {literal(str(wheel))}")
+        else:
+            connection.execute("INSTALL mysql")
+            connection.execute("LOAD mysql")
+    except duckdb.Error as error:
+        raise ConfigError(
+            "mysql.scanner",
+            f"DuckDB {version} cannot load its MySQL scanner: {str(error).splitlines()[0]}",
+            fix=f"pip install duckdb-extension-mysql-scanner=={version}",
+        ) from error

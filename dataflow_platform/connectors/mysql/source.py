@@ -1,0 +1,175 @@
+"""The MySQL source: connect, describe, and hand DuckDB a relation.
+
+The rows of a scan come from one SELECT over one connection, streamed as the engine takes them. That one
+statement is the snapshot: on InnoDB it sees what was committed when it began, and nothing later. A second
+execution of the relation would be a second statement: the rows count as streaming past once.
+"""
+
+from typing import ClassVar
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.connectors.mysql.columns import (
+    COLUMNS,
+    SourceColumn,
+    condition,
+    find,
+    source_column,
+    ticked,
+)
+from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
+from dataflow_platform.connectors.mysql.reading import RowStream
+from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
+
+# The catalogue takes names that differ in case only for one.
+_TABLES = """
+SELECT DISTINCT CONVERT(c.table_schema USING utf8mb4) COLLATE utf8mb4_bin AS table_schema,
+       CONVERT(c.table_name USING utf8mb4) COLLATE utf8mb4_bin AS table_name
+FROM information_schema.columns c
+JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+WHERE c.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
+  AND t.table_type <> 'SEQUENCE' AND FIND_IN_SET('select', c.privileges) > 0
+"""
+# A server may be told to cut every SELECT that names no limit.
+_ALL_ROWS = " LIMIT 18446744073709551615"
+_DENIED = (1142, 1143, 1044)
+_NO_TABLE = 1146
+
+
+class MySQLStream(Spec):
+    """What a stream of a MySQL source sets."""
+
+    table: str | None = Field(
+        default=None, description="`database.table`, or `table` in the connection's; the stream's name if absent."
+    )
+    as_text: tuple[str, ...] = Field(
+        default=(),
+        description="Columns to read as text, for values DuckDB cannot hold (the date 0000-00-00); binary ones as "
+        "hexadecimal digits.",
+    )
+
+
+class MySQL(MySQLConnection, Source):
+    """MySQL 5.7 and newer, MariaDB 10.5 and newer."""
+
+    StreamOptions: ClassVar[type[Spec]] = MySQLStream
+    facts: ClassVar[ConnectorFacts] = ConnectorFacts(
+        title="MySQL and MariaDB",
+        family="database",
+        evidence="real_server",
+        evidence_note="MariaDB 10.11 of Debian, started by the tests, with and without TLS; no MySQL was tried",
+        extra="mysql",
+    )
+
+    def test_connection(self) -> str:
+        """Log in and count what can be read; the error's code says which step failed."""
+        with self.asking() as ask:
+            version, comment = ask("SELECT VERSION(), @@version_comment")[0]
+            tables = ask(f"SELECT COUNT(*) FROM ({_TABLES}) readable")[0][0]
+            secured = "TLS" if _encrypted(ask) else "no TLS"
+        product = "MariaDB" if "mariadb" in f"{version} {comment}".lower() else "MySQL"
+        place = f"{self.host}:{self.port}, database {self.database} as {self.user}, {secured}"
+        return f"{product} {version.split('-')[0]} at {place}: {tables} readable tables"
+
+    def discover(self) -> list[str]:
+        """The readable tables and views as ``database.table``, sorted."""
+        with self.asking() as ask:
+            return sorted(f"{schema}.{table}" for schema, table in ask(_TABLES))
+
+    def origin(self, stream: Stream) -> tuple[str, ...]:
+        """Database and table."""
+        return self._table(stream)
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
+        """A relation over the table; the server's session lives until ``close``."""
+        schema, table = self._table(stream)
+        with self.asking() as ask:
+            schema, table, columns = self._describe(ask, schema, table, stream)
+            encrypted = _encrypted(ask)
+        where = condition(columns, stream, state, self.where())
+        expressions = ", ".join(sql for column in columns for sql in column.sql)
+        asked = f"SELECT {expressions} FROM {ticked(schema)}.{ticked(table)}{where}{_ALL_ROWS}"
+        rows = RowStream(self, asked, encrypted)
+        try:
+            relation = connection.from_arrow(rows).project(", ".join(column.cast for column in columns))
+        except BaseException:
+            rows.close()
+            raise
+        return Scan(relation, rows_read=rows.rows_read, close=rows.close)
+
+    def explain(self, error: BaseException) -> DataflowError | None:
+        """What an error raised while the relation was read means; None where it is none of this source."""
+        return self.meant(error)
+
+    def _table(self, stream: Stream) -> tuple[str, str]:
+        written = (stream.options.table if isinstance(stream.options, MySQLStream) else None) or stream.name
+        schema, dot, table = written.partition(".")
+        return (schema, table) if dot else (self.database, written)
+
+    def _describe(self, ask: Ask, schema: str, table: str, stream: Stream) -> tuple[str, str, list[SourceColumn]]:
+        """The table's own spelling and its columns; ConfigError where it is not there or not readable."""
+        rows = ask(COLUMNS, schema, table)
+        # A server on a file system without cases answers to every spelling; else the spelling tells tables apart.
+        spelled = {(row[0], row[1]) for row in rows}
+        if len(spelled) == 1 and ask("SELECT @@lower_case_table_names")[0][0]:
+            ((schema, table),) = spelled
+        rows = [row for row in rows if (row[0], row[1]) == (schema, table)]
+        self._require_readable(ask, schema, table)
+        if not rows:
+            raise ConfigError(
+                "mysql.permission",
+                f"the server's catalogue tells user '{self.user}' no column of {schema}.{table}",
+                where=self.where(),
+                fix=f"where the view calls functions: GRANT EXECUTE ON them TO {ticked(self.user)};",
+            )
+        as_text = stream.options.as_text if isinstance(stream.options, MySQLStream) else ()
+        definition = self._definition(ask, schema, table)
+        columns = [
+            source_column(row[2:], position, as_text, definition, self.where()) for position, row in enumerate(rows)
+        ]
+        for name in as_text:
+            find(columns, name, self.where())
+        return schema, table, columns
+
+    def _definition(self, ask: Ask, schema: str, table: str) -> str:
+        if not ask(
+            "SELECT 1 FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema = %s "
+            "AND table_name = %s",
+            schema,
+            table,
+        ):
+            return ""
+        return str(ask(f"SHOW CREATE TABLE {ticked(schema)}.{ticked(table)}")[0][1])
+
+    def _require_readable(self, ask: Ask, schema: str, table: str) -> None:
+        """The catalogue hides what an account may not read: columns would be missing without a word."""
+        import pymysql
+
+        name, ticks = f"{schema}.{table}", f"{ticked(schema)}.{ticked(table)}"
+        try:
+            ask("PREPARE dataflow FROM %s", f"SELECT * FROM {ticks}")
+        except pymysql.Error as error:
+            if error.args[0] == _NO_TABLE:
+                raise ConfigError(
+                    "table.unknown",
+                    f"unknown table '{name}'",
+                    where=self.where(),
+                    fix=did_you_mean(name, self.discover(), "dataflow connections discover"),
+                ) from None
+            if error.args[0] not in _DENIED:
+                raise
+            # The server says the same of a table that is not there where the account has rights to some only.
+            near = nearest(name, self.discover())
+            raise ConfigError(
+                "mysql.permission",
+                f"user '{self.user}' may not read all of {name}, or there is no such table: {error.args[1]}",
+                where=self.where(),
+                fix=(f"did you mean '{near}'? Else " if near and near != name else "")
+                + f"GRANT SELECT ON {ticks} TO {ticked(self.user)};",
+            ) from None
+
+
+def _encrypted(ask: Ask) -> bool:
+    return bool(ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1])
