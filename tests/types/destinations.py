@@ -70,7 +70,7 @@ class InDuckDB:
             )
         elif kind.startswith(_MOMENTS):
             asked = f"CAST({asked} AS VARCHAR{'[]' * kind.count('[]')})"
-        elif family == "document" and kind != "JSON":
+        elif family == "document" and kind not in ("JSON", "VARCHAR"):
             asked = f"CAST(to_json({asked}) AS VARCHAR)"
         return [row[0] for row in self._ask(f"SELECT {asked} FROM {_quoted(table.schema, table.name)} ORDER BY id")]
 
@@ -98,12 +98,11 @@ class InPostgres:
             return list(cursor.fetchall())
 
     def columns(self, table: Table) -> dict[str, str]:
-        return dict(
-            self._ask(
-                "SELECT attname, format_type(atttypid, atttypmod) || repeat('[]', attndims - 1) FROM pg_attribute "
-                f'WHERE attrelid = \'"{table.schema}"."{table.name}"\'::regclass AND attnum > 0 ORDER BY attnum'
-            )
+        asked = (
+            "SELECT attname, format_type(atttypid, atttypmod) || repeat('[]', attndims - 1) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
         )
+        return dict(self._ask(asked, _quoted(table.schema, table.name)))
 
     def values(self, table: Table, column: str, kind: str, family: str) -> list[Any]:
         name = _quoted(column)
