@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
@@ -15,33 +14,24 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
+from dataflow_platform.core.facts import DestinationFacts as DestinationFacts
+from dataflow_platform.core.facts import Evidence as Evidence
 from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
 from dataflow_platform.core.load_plan import Column as Column
 from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
 from dataflow_platform.core.load_plan import RowShape as RowShape
 from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
+from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
     import duckdb
 
-Evidence = Literal["real_server", "vendor_emulator", "community_emulator", "own_stub", "contract", "unverified"]
 Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them.
-
-    The edges carry the partition's time zone; a column without a zone holds wall time of that zone.
-    """
-
-    column: str
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True)
@@ -90,34 +80,6 @@ class Scan:
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class ConnectorFacts:
-    """What a connector says of itself; planner, docs and contract suite read it."""
-
-    title: str
-    family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
-    evidence: Evidence
-    evidence_note: str
-    extra: str | None = None
-
-
-@dataclass(frozen=True)
-class DestinationFacts(ConnectorFacts):
-    """What a destination can do, as data."""
-
-    dialect: str = "duckdb"
-    identifier_limit: int = 255
-    load_strategies: frozenset[str] = frozenset()
-    evolutions: frozenset[str] = frozenset()
-    """Changes of a table it can make: add_column, rename_column, widen_type, grow_nested, drop_not_null."""
-    transaction: Literal["full", "table_commit", "none"] = "full"
-    single_writer: bool = False
-    """One process writes at a time: the assets of such a destination share a Dagster pool."""
-    read_back: Literal["in_place", "by_copy", "none"] = "none"
-    """How an open transaction's rows get back into the engine, to be compared: it reads the tables itself, they
-    travel (at a price: only where ``reconcile: on`` asks for it), or they do not."""
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
