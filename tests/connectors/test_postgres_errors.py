@@ -258,3 +258,18 @@ def assert_no_password(error: BaseException, password: str) -> None:
         assert password not in str(seen)
         assert password not in repr(seen)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('IO Error: Failed to execute query "ROLLBACK": ', "postgres.lost"),
+        ('IO Error: Failed to execute query "SELECT 1": ERROR:  permission denied for table t', "postgres.permission"),
+    ],
+)
+def test_a_query_that_failed_without_a_reason_met_no_server(said: str, code: str) -> None:
+    from dataflow_platform.connectors.postgres.meanings import meaning
+
+    found = meaning(said, None, host="h", port=1, user="u", database="d", where=None)
+    assert found is not None
+    assert found.code == code

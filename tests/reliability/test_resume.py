@@ -152,6 +152,9 @@ FOUND = {
         "duckdb", "partition", 2, {"kind": "file_limit", "bytes": 300_000}
     ),
     "too little memory to open the file": Round("duckdb", "scd3", 2, {"kind": "memory", "kilobytes": 504}),
+    "a connection that broke under the scanner was no reason to run again": Round(
+        "postgres", "scd3", 2, {"kind": "cut", "cut_after": 293_255}
+    ),
     "out of memory was told as 'current transaction is aborted'": Round(
         "duckdb", "scd2", 2, {"kind": "memory", "kilobytes": 3_637}
     ),

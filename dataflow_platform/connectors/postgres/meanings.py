@@ -111,7 +111,9 @@ _MEANINGS = (
     ),
     _Meaning(
         r"server closed the connection|terminating connection|could not receive data|connection to server was lost"
-        r"|canceling statement|could not serialize|deadlock|Connection reset|connection not open|connection pointer",
+        r"|canceling statement|could not serialize|deadlock|Connection reset|connection not open|connection pointer"
+        # The scanner's query failed and no server gave a reason.
+        r"|Failed to execute query \"[^\"]*\":\s*\Z",
         ("57P01", "57014", "40001", "40P01", "08006"),
         TransientError,
         "postgres.lost",
