@@ -14,6 +14,7 @@ pytest_plugins = [
         "postgres",
         "postgres_shop",
         "rest_api",
+        "s3",
         "sqlite_shop",
     )
 ]

@@ -16,7 +16,7 @@ from tests.reliability.faults import KINDS
 from tests.reliability.outcome import Outcome, Round
 from tests.reliability.plan import FAULTS_OF, Cell, drawn
 from tests.reliability.rounds import Arena
-from tests.reliability.warehouses import DuckDBFiles, PostgresDatabases
+from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
 from tests.reliability.workload import LOADS, STRATEGIES, destination
 
 SEED = 20
@@ -24,7 +24,7 @@ DESTINATIONS = tuple(FAULTS_OF)
 OF_PIPELINES = {"check_reported", "returning", "materialized"}
 """Passed only where Dagster runs the load: see test_pipeline.py."""
 OF_POSTGRES = {"side_transaction", "copy_block"}
-EVERYWHERE = ("statement", "swapping", "record_written")
+EVERYWHERE = ("statement", "record_written")
 """What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
 
 
@@ -33,7 +33,8 @@ def arena(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFact
     """DuckDB files and databases of the session's server; golden runs are made as they are asked for."""
     spill = tmp_path_factory.mktemp("spill")
     databases = PostgresDatabases(postgres_server, spill)
-    kinds = {"duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")), "postgres": databases}
+    lakes = LakeFolders(tmp_path_factory.mktemp("lakes"), "delta")
+    kinds = {"duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")), "postgres": databases, "delta": lakes}
     return Arena(kinds, tmp_path_factory.mktemp("projects"))
 
 
