@@ -24,6 +24,8 @@ DESTINATIONS = tuple(FAULTS_OF)
 OF_PIPELINES = {"check_reported", "returning", "materialized"}
 """Passed only where Dagster runs the load: see test_pipeline.py."""
 OF_POSTGRES = {"side_transaction", "copy_block"}
+OF_LAKES = {"files_written", "log_entry_written"}
+"""Passed by destinations whose transaction is an entry in a table's log."""
 EVERYWHERE = ("statement", "swapping", "record_written")
 """What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
 
@@ -110,9 +112,11 @@ def sample() -> list[Cell]:
         names = list(STRATEGIES)
         Random(f"{SEED}/{kind}").shuffle(names)
         # The first load of any strategy swaps a new table in on DuckDB; PostgreSQL swaps where a table is replaced.
-        passing = {"statement": set(names) - {"replace"}, "swapping": {"replace"} if kind == "postgres" else set(names)}
+        swapping = {"postgres": {"replace"}, "delta": set()}.get(kind, set(names))
+        passing = {"statement": set(names) - {"replace"}, "swapping": swapping}
         for place, point in enumerate(POINTS):
-            if point not in OF_PIPELINES and not (point in OF_POSTGRES and kind != "postgres"):
+            others = {*(OF_POSTGRES if kind != "postgres" else ()), *(OF_LAKES if kind != "delta" else ())}
+            if point not in OF_PIPELINES | others and passing.get(point, True):
                 chosen = [how for how in names if how in passing.get(point, names)]
                 cells += [
                     Cell(kind, how, "kill", point)
