@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ def main() -> int:
     parser.add_argument("--round", type=int, help="run this round of one destination alone, write no page")
     parser.add_argument("--destinations", nargs="+", default=arena.DESTINATIONS, choices=arena.DESTINATIONS)
     options = parser.parse_args()
+    # Server and folders are ours to clean up, whoever ends the campaign.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     share = -(-options.rounds // len(options.destinations))
     rounds: list[dict[str, Any]] = []
     with arena.opened() as opened:

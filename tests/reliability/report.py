@@ -64,7 +64,7 @@ Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platfo
    more in their own process first); in a quarter of the rounds the loads that follow run too.
 5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine, list of tables
    (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
-   once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
+   once; staging and temporary tables, `.wal` files, spill folders.
 
 "Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough. `lost`
 and `duplicated` count rows, the other columns rounds.

@@ -26,7 +26,7 @@ OF_PIPELINES = {"check_reported", "returning", "materialized"}
 OF_POSTGRES = {"side_transaction", "copy_block"}
 OF_LAKES = {"files_written", "log_entry_written"}
 """Passed by destinations whose transaction is an entry in a table's log."""
-EVERYWHERE = ("statement", "swapping", "record_written")
+EVERYWHERE = ("statement", "record_written")
 """What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
 
 

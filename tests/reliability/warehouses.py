@@ -28,7 +28,10 @@ Seen = dict[str, list[tuple[Any, ...]]]
 """What a load leaves behind, by name and without the clock; ``rows`` is the number and the md5 of the sorted rows."""
 
 STATE = "pipeline, stream, cursor_value, cursor_type, boundary, position, load_id"
-QUARANTINE = "load_id, pipeline, stream, target, row_values, reasons, status"
+QUARANTINE = (
+    "load_id, pipeline, stream, target, row_values, reasons, status, source_values, source_types, judged_values, "
+    "source_position, strategy, clears_partition, refusal"
+)
 LOADS = (
     "load_id, pipeline, stream, target, strategy, rows_read, rows_loaded, rows_quarantined, rows_filtered, "
     "rows_inserted, rows_updated, rows_deleted, cursor_before, cursor_after, checks"

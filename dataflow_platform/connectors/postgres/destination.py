@@ -30,7 +30,7 @@ class PostgresDestination(PostgresConnection, Destination):
         dialect="postgres",
         identifier_limit=IDENTIFIER_BYTES,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
-        evolutions=frozenset({"add_column", "widen_type"}),
+        evolutions=frozenset({"add_column", "rename_column", "widen_type", "drop_not_null"}),
         transaction="full",
         single_writer=False,
         read_back="by_copy",
