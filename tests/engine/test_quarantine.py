@@ -163,8 +163,8 @@ def test_a_corrected_export_is_replayed(told: Told, tmp_path: Path) -> None:
         file = tmp_path / f"rows{suffix}"
         assert quarantine.export_rows(session, "raw", told.name, "t", file, "v_known") == 3 - len(told.table())
         # One row is given a value, the next a text that is no number, the others are left out of the file.
-        corrected = 'json_merge_patch(source_values, \'{"v": "z"}\')'
-        broken = 'json_merge_patch(source_values, \'{"w": "nine"}\')'
+        corrected = 'json_merge_patch(CAST(source_values AS JSON), \'{"v": "z"}\')'
+        broken = 'json_merge_patch(CAST(source_values AS JSON), \'{"w": "nine"}\')'
         kept = tmp_path / f"corrected{suffix}"
         read = {".jsonl": "read_json", ".csv": "read_csv", ".parquet": "read_parquet"}[suffix]
         rows = f"SELECT *, row_number() OVER (ORDER BY quarantine_id) AS n FROM {read}('{file}')"
