@@ -4,11 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
-<<<<<<< HEAD
-.PHONY: help setup run check test types bench docs clean
-=======
-.PHONY: help setup run check test torture bench docs clean
->>>>>>> origin/main
+.PHONY: help setup run check test types torture bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -62,13 +58,11 @@ check: setup ## Format, lint, types, floors, reference pages
 test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
 
-<<<<<<< HEAD
 types: setup ## Write docs/types.md from a run of the type matrix
 	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py
-=======
+
 torture: setup ## Break N=1000 loads (SEED=1) by kills and faults, run them again, write docs/reliability.md
 	@exec $(BIN)/python -m tests.reliability --rounds $(N) --seed $(SEED)
->>>>>>> origin/main
 
 bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand
 	@exec $(BIN)/python -m benchmarks

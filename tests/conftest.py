@@ -6,7 +6,17 @@ import pytest
 
 pytest_plugins = [
     f"tests.fixtures.{name}"
-    for name in ("demo_estate", "demo_home", "mariadb", "mariadb_shop", "postgres", "postgres_shop", "rest_api")
+    for name in (
+        "demo_estate",
+        "demo_home",
+        "mariadb",
+        "mariadb_shop",
+        "postgres",
+        "postgres_shop",
+        "rest_api",
+        "s3",
+        "sqlite_shop",
+    )
 ]
 
 

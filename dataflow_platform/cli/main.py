@@ -16,6 +16,7 @@ VERBS = {
     "demo": "dataflow_platform.cli.demo:demo",
     "docs": "dataflow_platform.cli.docs:docs",
     "load-strategies": "dataflow_platform.cli.plugins:load_strategies",
+    "plan": "dataflow_platform.cli.plan:plan",
     "quarantine": "dataflow_platform.cli.quarantine:quarantine",
     "run": "dataflow_platform.cli.run:run",
     "setup": "dataflow_platform.cli.setup:setup",

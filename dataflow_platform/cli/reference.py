@@ -134,14 +134,16 @@ def connectors_page() -> str:
     """docs/connectors.md"""
 
     def sections() -> Iterator[str]:
-        yield "| connector | reads | loads | family | evidence |\n|---|---|---|---|---|"
+        yield "| connector | system | reads | loads | family | evidence |\n|---|---|---|---|---|---|"
         for name in ours("connectors"):
             roles = registry.roles(name)
             facts = next(iter(roles.values())).facts
             reads, loads = ("yes" if role in roles else "" for role in ("source", "destination"))
-            yield f"| [{name}](#{name}) | {reads} | {loads} | {facts.family} | {facts.evidence} |"
+            cells = (f"[{name}](#{name})", _cell(facts.title), reads, loads, facts.family, facts.evidence)
+            yield f"| {' | '.join(cells)} |"
         yield "\nEvidence says what the tests of a connector ran against:\n"
         yield from (f"- `{word}`: {meaning}." for word, meaning in EVIDENCE.items())
+        explained: dict[type[BaseModel], str] = {}
         for name in ours("connectors"):
             yield f"\n## {name}\n"
             for role, plugin in registry.roles(name).items():
@@ -153,7 +155,10 @@ def connectors_page() -> str:
                     yield f"- secrets, accepted only as `{{{{ env.NAME }}}}`: {secrets}\n"
                 yield f"Connection:\n\n{model_section(plugin, 4)}"
                 options = getattr(plugin, "StreamOptions", None)
-                if options:
+                if options and options in explained:
+                    yield f"Stream (`from:`): the options of [{explained[options]}](#{explained[options]}).\n"
+                elif options:
+                    explained[options] = name
                     yield f"Stream (`from:`):\n\n{model_section(options, 4)}"
 
     return _page("Connectors", "A connector is one file in `dataflow_platform/connectors/`.", sections())
@@ -161,12 +166,16 @@ def connectors_page() -> str:
 
 def fact_lines(facts: ConnectorFacts) -> list[str]:
     """What a connector says of itself, a line each."""
+    extra = (f"dataflow-platform[{facts.extra}]",) if facts.extra else ()
+    wanted = " ".join(f"'{package}'" for package in (*extra, *facts.packages))
     lines = [
         f"title: {facts.title}",
         f"family: {facts.family}",
         f"evidence: {facts.evidence} ({facts.evidence_note})",
-        f"install: `pip install 'dataflow-platform[{facts.extra}]'`" if facts.extra else "install: nothing more",
+        f"install: `pip install {wanted}`" if wanted else "install: nothing more",
     ]
+    if facts.grants:
+        lines.append(f"rights: {facts.grants}")
     if isinstance(facts, DestinationFacts):
         lines += [
             f"load strategies: {', '.join(sorted(facts.load_strategies)) or 'none'}",

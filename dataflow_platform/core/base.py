@@ -6,7 +6,7 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +15,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
+from dataflow_platform.core.facts import DestinationFacts as DestinationFacts
+from dataflow_platform.core.facts import Evidence as Evidence
 from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
 from dataflow_platform.core.load_plan import Column as Column
 from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
@@ -27,7 +30,6 @@ from dataflow_platform.core.sql import qualified, quote
 if TYPE_CHECKING:
     import duckdb
 
-Evidence = Literal["real_server", "vendor_emulator", "community_emulator", "own_stub", "contract", "unverified"]
 Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
 
@@ -50,7 +52,8 @@ class State:
 
     ``cursor`` is the exact text of the greatest value seen and ``cursor_type`` its DuckDB type.
     ``boundary`` holds the fingerprints of the rows that carry exactly that value: they are read
-    again (a later row may share it) and recognised. ``position`` belongs to the source alone.
+    again (a later row may share it) and recognised. ``boundary_columns`` are the columns they were
+    made of, with their types then. ``position`` belongs to the source alone.
     ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
     """
 
@@ -59,6 +62,7 @@ class State:
     boundary: tuple[str, ...] = ()
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
+    boundary_columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,7 @@ class Scan:
 
     ``position`` may be filled while the relation is being read; it is stored afterwards, in the
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
-    (None: the engine counts). ``close`` frees what the scan holds. ``repeatable``: read a second time
-    in the same transaction, the relation gives the same rows; if not, the engine reads it once.
+    (None: the engine counts). ``close`` frees what the scan holds.
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     """
 
@@ -88,35 +91,7 @@ class Scan:
     places: Mapping[str, str] = field(default_factory=dict)
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
-    repeatable: bool = True
     close: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class ConnectorFacts:
-    """What a connector says of itself; planner, docs and contract suite read it."""
-
-    title: str
-    family: Literal["database", "warehouse", "files", "saas", "queue", "health"]
-    evidence: Evidence
-    evidence_note: str
-    extra: str | None = None
-
-
-@dataclass(frozen=True)
-class DestinationFacts(ConnectorFacts):
-    """What a destination can do, as data."""
-
-    dialect: str = "duckdb"
-    identifier_limit: int = 255
-    load_strategies: frozenset[str] = frozenset()
-    evolutions: frozenset[str] = frozenset()
-    transaction: Literal["full", "table_commit", "none"] = "full"
-    single_writer: bool = False
-    """One process writes at a time: the assets of such a destination share a Dagster pool."""
-    read_back: Literal["in_place", "by_copy", "none"] = "none"
-    """How an open transaction's rows get back into the engine, to be compared: it reads the tables itself, they
-    travel (at a price: only where ``reconcile: on`` asks for it), or they do not."""
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -267,6 +242,10 @@ class Destination(Connector):
     def session(self) -> Session:
         """Open a transaction; waits for another writer, then fails saying who it is."""
 
+    def preview(self) -> Session:
+        """A session to look at tables with; once closed it leaves nothing behind."""
+        return self.session()
+
     @abstractmethod
     def reader(self) -> AbstractContextManager["duckdb.DuckDBPyConnection"]:
         """A read-only DuckDB connection on which the destination's tables are ``schema.table``."""
@@ -381,7 +360,7 @@ class LoadStrategy(Spec, ABC):
 
     def reads_from(self, stored: State, window: Window | None) -> State:
         """Where reading starts: after what was read before, or the range of a partition run."""
-        return State(stored.cursor, stored.cursor_type, stored.boundary, stored.position, window)
+        return replace(stored, window=window)
 
     def replaces_target(self) -> bool:
         """True where the staged rows become the whole table (the session may swap tables)."""

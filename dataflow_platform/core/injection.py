@@ -34,6 +34,8 @@ POINTS = {
     "reconciled": "what the target holds was compared with what was staged, where that is wanted",
     "state_written": "the state is written",
     "record_written": "the load record is written: the next thing is COMMIT",
+    "files_written": "a lake: all files of the next version are there, its log entry is not",
+    "log_entry_written": "a lake: the log entry is there, and with it the version; nothing is tidied up yet",
     "committed": "COMMIT was answered",
     "closed": "the session is closed",
     "returning": "the IO manager has published and is about to return",

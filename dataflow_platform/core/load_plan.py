@@ -4,7 +4,7 @@ Everything on the target is written so that it means the same in DuckDB's and in
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -21,10 +21,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its type in DuckDB's words."""
+    """A column with its type in DuckDB's words. ``nullable`` is False where the table refuses NULL in it."""
 
     name: str
     type: str
+    nullable: bool = field(default=True, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import duckdb
 
 from dataflow_platform.core.base import Scan, Session, Source, State, Stream, Window
-from dataflow_platform.core.errors import unknown_name
+from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.engine.contract.types import join, parse
 
 SOURCE_VIEW = "_dataflow_source"
 
@@ -25,8 +26,8 @@ class Extraction:
 
     @property
     def one_shot(self) -> bool:
-        """True where the rows stream past once, or would be other rows when asked a second time."""
-        return self.scan.rows_read is not None or not self.scan.repeatable
+        """True where the rows stream past once and cannot be asked a second time."""
+        return self.scan.rows_read is not None
 
 
 def extract(session: Session, source: Source, stream: Stream, state: State, locate: bool = False) -> Extraction:
@@ -42,8 +43,8 @@ def extract(session: Session, source: Source, stream: Stream, state: State, loca
     columns = tuple(scan.relation.columns)
     types = dict(zip(columns, (str(kind) for kind in scan.relation.types), strict=True))
     try:
-        cursor_type = _type_of(stream.cursor, types, "cursor") if stream.cursor else None
-        conditions = _conditions(stream, state, types)
+        cursor_type = _cursor_type(stream.cursor, types, state) if stream.cursor else None
+        conditions = _conditions(stream, state, types, cursor_type)
     except BaseException:
         scan.close()
         raise
@@ -61,12 +62,28 @@ def _type_of(column: str, types: dict[str, str], path: str) -> str:
     return types[column]
 
 
-def _conditions(stream: Stream, state: State, types: dict[str, str]) -> list[str]:
+def _cursor_type(column: str, types: dict[str, str], state: State) -> str:
+    """The type in which the column's values and the stored cursor are compared."""
+    now, before = _type_of(column, types, "cursor"), state.cursor_type
+    if state.cursor is None or before is None or before == now:
+        return now
+    joined = join(parse(before), parse(now), ("date_to_timestamp",))
+    if joined is None and now == "VARCHAR":
+        raise DataError(
+            "cursor.type_change",
+            f"the cursor '{column}' was {before} and is text now: texts have another order",
+            where="cursor",
+            fix=f"cast it in the source to {before}, or read from the beginning (dataflow state reset)",
+        )
+    return str(joined or now)
+
+
+def _conditions(stream: Stream, state: State, types: dict[str, str], cursor_type: str | None) -> list[str]:
     if state.window:
         kind = _type_of(state.window.column, types, "partition.by")
         return [in_window(state.window, state.window.column, kind)]
     if stream.cursor and state.cursor is not None:
-        return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {types[stream.cursor]})"]
+        return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {cursor_type})"]
     return []
 
 

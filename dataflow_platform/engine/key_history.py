@@ -122,7 +122,8 @@ def fitted(session: Session, load: StreamLoad, unwanted: str) -> Table:
     history, target = table_of(load), load.target
     there, wanted = session.columns(history), session.columns(target) or ()
     gone = f"EXISTS (SELECT 1 FROM {unwanted})"
-    if there is not None and not set(wanted) - set(there):
+    typed = {(column.name, column.type) for column in there or ()}
+    if there is not None and all((column.name, column.type) in typed for column in wanted):
         session.execute(f"DELETE FROM {_name(history)} AS old WHERE {gone}")
         return history
     fresh = history if there is None else Table(history.schema, f"_dataflow_new_{rejected.digest(history.name)}")

@@ -9,16 +9,8 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import (
-    contract,
-    extract,
-    key_history,
-    query_errors,
-    reconciliation,
-    rejected,
-    state,
-    validate,
-)  # fmt: skip
+from dataflow_platform.engine import extract, key_history, query_errors, reconciliation, rejected, state, validate
+from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.stream_load import StagedLoad
 
 COUNTED = ("inserted", "updated", "replaced", "ended", "deleted", "filtered", "none")
@@ -95,7 +87,10 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
 
 def _clear_stage(staged: StagedLoad) -> int:
     """Leave in the stage exactly what will be loaded; how many rows the strategy left out."""
+    assert staged.plan is not None
+    assert staged.staged is not None
     rejected.set_aside(staged)
+    apply.fit_rows(staged.session, staged.plan, staged.staged)
     plan = _plan(staged)
     rejected.supersede(staged, plan)
     key_history.note(staged, plan)
@@ -129,7 +124,7 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     table = qualified(staged.staged.schema, staged.staged.name)
     for name in (*validate.mask_columns(staged.rules), *staged.hidden):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
-    contract.apply(session, plan, load.target)
+    apply.alter_target(session, plan, load.target)
     injection.reach("schema_applied")
     key_history.before(staged)
     counts = dict.fromkeys(COUNTED, 0)
@@ -138,7 +133,7 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     reconciling.depart(swaps)
     if swaps:
         if not plan.target_is_new:
-            contract.fit_stage(session, plan, staged.staged)
+            apply.fit_stage(session, plan, staged.staged)
         counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
         session.publish_as_new(staged.staged, load.target)
     else:
@@ -217,4 +212,5 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
         checks=json.dumps(
             [*(validate.as_record(verdict) for verdict in staged.verdicts), *reconciliation.as_records(staged)]
         ),
+        primary_key=json.dumps(list(staged.primary_key)),
     )

@@ -11,9 +11,11 @@ from dataflow_platform.engine.validate import Verdict
 
 def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
     """Schema and column lineage, known once the load is staged. ``upstream`` is the source's asset."""
-    found: dict[str, Any] = {
+    if staged.shape is None:  # committed before: nothing was staged
+        return {}
+    return {
         "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(column.name, column.type) for column in staged.columns]
+            columns=[dg.TableColumn(column.name, column.type) for column in staged.shape.columns]
         ),
         "dagster/column_lineage": dg.TableColumnLineage(
             deps_by_column={
@@ -22,7 +24,6 @@ def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
             }
         ),
     }
-    return found if staged.columns else {}
 
 
 def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     }
     broken = {verdict.rule.name: verdict.failing for verdict in staged.verdicts if verdict.failing}
     found["quarantine reasons"] = dg.MetadataValue.json(broken)
+    if any(staged.left_out.values()):
+        found["values left out"] = dg.MetadataValue.json(dict(staged.left_out))
     if staged.size is not None:
         found["bytes"] = staged.size
     if staged.reconciled is not None:

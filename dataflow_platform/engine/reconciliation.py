@@ -11,6 +11,7 @@ from typing import Any
 from dataflow_platform.core.base import Column, Session, State, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.stream_load import Fingerprint, StagedLoad
 
 HASH = "_dataflow_row_hash"
@@ -26,9 +27,9 @@ def is_wanted(staged: StagedLoad, wanted: State) -> bool:
     return load.reconcile == "on" or (load.reconcile == "auto" and full)
 
 
-def with_hash(query: str, columns: Sequence[Column]) -> str:
-    """``query`` with the hash of each row's ``columns`` added."""
-    return f"SELECT *, {_row_hash(columns)} AS {quote(HASH)} FROM ({query}) AS hashed"
+def hashed(columns: Sequence[Column]) -> str:
+    """A column to select: the hash of each row's ``columns``, as they will be loaded."""
+    return f"{_row_hash(columns)} AS {quote(HASH)}"
 
 
 def _row_hash(columns: Sequence[Column]) -> str:
@@ -112,7 +113,9 @@ class Reconciliation:
             self._drop_hash(self._table)
 
     def _verify_stage(self) -> None:
-        self._compare_with_own_hashes(f"FROM {qualified(self._table.schema, self._table.name)}")
+        assert self.staged.plan is not None
+        rows = f"SELECT * FROM {qualified(self._table.schema, self._table.name)}"
+        self._compare_with_own_hashes(apply.as_loaded(rows, self.staged.plan))
 
     def arrive(self, inserted: int) -> None:
         """The target holds the ``inserted`` rows of this load, before the stage is dropped."""

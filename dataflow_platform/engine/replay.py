@@ -16,7 +16,8 @@ from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import contract, key_rebuild, partition_replay, query_errors, rejected, state
+from dataflow_platform.engine import key_rebuild, partition_replay, query_errors, rejected, state
+from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.replay_batch import OUTCOME, PICKED, Batch, judge
 from dataflow_platform.engine.replay_file import corrected
 from dataflow_platform.engine.state import LOADS, QUARANTINE, system_table
@@ -162,7 +163,7 @@ def _judged(session: Session, load: StreamLoad) -> list[Batch]:
             raise DataError(
                 "replay.table", "the table went away", where=rejected.target_name(load), fix="run the stream first"
             )
-        contract.apply(session, batch.plan, load.target)
+        apply.alter_target(session, batch.plan, load.target)
         batches.append(batch)
     injection.reach("staged")
     return batches

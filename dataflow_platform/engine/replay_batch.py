@@ -10,7 +10,8 @@ from sqlglot import exp
 from dataflow_platform.core.base import LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import contract, exact_values, planning, rejected, stage, transform, validate
+from dataflow_platform.engine import exact_values, planning, rejected, stage, transform, validate
+from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
 PICKED = Table("temp", "_dataflow_picked")
@@ -31,7 +32,7 @@ class Batch:
     load_id: str
     place: int
     table: Table
-    plan: contract.SchemaPlan
+    plan: SchemaPlan
     load_plan: LoadPlan
     added: tuple[str, ...]
     """The columns the load strategy adds."""
@@ -60,13 +61,11 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
     query = transform.compose(rows, tuple(kinds), load.steps, load.stream.cursor, (ID, CLEARS))
     _refuse_windows(query.sql, load)
-    result.columns = transform.describe(session, query)
-    result.primary_key = planning.mapped_key(load.stream.primary_key, query)
-    result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
+    planning.plan(result, query)
+    planning.refuse(result)
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
     stage.require_tables(load, session)
-    added = planning.decide(result, query)
-    table = _keep(session, result, validate.with_masks(planning.with_added(query.sql, added), result.rules), query)
+    table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
     shape, plan = result.shape, result.plan
     assert shape is not None
     assert plan is not None
@@ -81,7 +80,7 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
         loaded_at=started_at,
         types=tuple(column.type for column in shape.columns),
     )
-    return Batch(load_id, place, table, plan, load_plan, tuple(column.name for column in added))
+    return Batch(load_id, place, table, plan, load_plan, tuple(column.name for column in result.added))
 
 
 def _keep(session: Session, result: StagedLoad, judged: str, query: transform.Query) -> Table:
@@ -92,6 +91,8 @@ def _keep(session: Session, result: StagedLoad, judged: str, query: transform.Qu
         f"CREATE OR REPLACE TEMP TABLE _dataflow_judged AS SELECT * EXCLUDE ({', '.join(map(quote, unseen))}), {kept} "
         f"FROM ({judged}) AS judged"
     )
+    result.staged = Table("temp", "_dataflow_judged")
+    planning.settle(result)
     has_rules = bool(validate.row_rules(result.rules))
     bad = validate.is_bad(result.rules)
     reasons = f"CASE WHEN {bad} THEN {validate.reasons(result.rules)} END" if has_rules else "NULL"
@@ -103,9 +104,9 @@ def _keep(session: Session, result: StagedLoad, judged: str, query: transform.Qu
     table = Table("temp", f"_dataflow_replay_{number}")
     masks = validate.mask_columns(result.rules)
     left_out = f" EXCLUDE ({', '.join(map(quote, masks))})" if masks else ""
-    session.in_engine(
-        f"CREATE TEMP TABLE {quote(table.name)} AS SELECT *{left_out} FROM _dataflow_judged WHERE NOT ({bad})"
-    )
+    assert result.plan is not None
+    good = apply.as_loaded(f"SELECT *{left_out} FROM _dataflow_judged WHERE NOT ({bad})", result.plan)
+    session.in_engine(f"CREATE TEMP TABLE {quote(table.name)} AS {good}")
     return table
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -22,6 +23,7 @@ from dataflow_platform.engine import (
     transform,
     validate,
 )  # fmt: skip
+from dataflow_platform.engine.contract import policy
 from dataflow_platform.engine.cursor_boundary import settle_boundary
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -30,7 +32,7 @@ from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 def stage(load: StreamLoad) -> StagedLoad:
     """Read, transform, check and stage one stream; the caller publishes it or closes it."""
     begun = monotonic()
-    _refuse_unfit(load)
+    refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
         result = _opened(load)
@@ -56,7 +58,9 @@ def _opened(load: StreamLoad) -> StagedLoad:
         raise
 
 
-def _refuse_unfit(load: StreamLoad) -> None:
+def refuse_unfit(load: StreamLoad) -> None:
+    """Raise a ConfigError where contract, key or destination do not fit the load strategy."""
+    policy.check(load.contract, load.strategy, load.strategy_name)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
             "stream.primary_key",
@@ -79,17 +83,19 @@ def _fill(result: StagedLoad) -> None:
     stored = state.load_state(session, load.target.schema, load.pipeline, load.stream.name)
     result.before = stored
     wanted = load.strategy.reads_from(stored, load.window)
-    may_reject = bool(load.checks) or load.strategy.needs_primary_key or load.strategy.needs_cursor_values
+    brings_rules = load.strategy.needs_primary_key or load.strategy.needs_cursor_values
+    may_reject = bool(load.checks or load.contract.quarantines()) or brings_rules
     extraction = extract.extract(session, load.source, load.stream, wanted, locate=may_reject)
     try:
-        with _told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.scan.close()
 
 
 @contextmanager
-def _told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
+def told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
+    """Errors of the engine inside the block as what they meant: the source's own, or the query's."""
     try:
         yield
     except duckdb.Error as error:
@@ -105,29 +111,26 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     keep = (*extraction.columns, *extraction.places)
     query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor, keep)
     result.source_types = extraction.types
-    result.columns = transform.describe(session, query)
-    result.lineage, result.plain = query.lineage, query.plain
-    result.primary_key = planning.mapped_key(load.stream.primary_key, query)
-    result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
+    # Decided before anything is read: a stream that may not be loaded costs nothing.
+    planning.plan(result, query)
+    planning.refuse(result)
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
     require_tables(load, session)
-    # Decided before anything is read: a stream that may not be loaded costs nothing.
-    added = planning.decide(result, query)
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    rows = planning.with_added(query.sql, added)
     reconciled = reconciliation.is_wanted(result, wanted)
-    if reconciled and result.shape is not None:
-        rows = reconciliation.with_hash(rows, result.shape.columns)
-    judged = validate.with_masks(rows, result.rules)
+    assert result.shape is not None
+    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
+    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
     judged = rejected.with_origins(result, judged, query, extraction.places)
     with following(session, load.stream.name, extraction.scan) as followed:
         result.staged = session.stage(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    planning.settle(result)
     result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
@@ -195,7 +198,5 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif load.window is None:
         result.after = State(position=dict(extraction.scan.position))
     if result.after is not None:
-        result.after = State(
-            result.after.cursor, result.after.cursor_type, result.after.boundary, dict(extraction.scan.position)
-        )
+        result.after = replace(result.after, position=dict(extraction.scan.position))
     result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]

@@ -13,18 +13,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Session, State, Table
+from dataflow_platform.core.base import Column, Session, State, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 
 STATE, LOADS, QUARANTINE = "_dataflow_state", "_dataflow_loads", "_dataflow_quarantine"
 
+# Columns are only ever added, and at the end: an older warehouse gets them by itself.
 _TABLES = {
     STATE: "pipeline VARCHAR, stream VARCHAR, cursor_value VARCHAR, cursor_type VARCHAR, boundary VARCHAR, "
-    "position VARCHAR, load_id VARCHAR, updated_at TIMESTAMPTZ",
+    "position VARCHAR, load_id VARCHAR, updated_at TIMESTAMPTZ, boundary_columns VARCHAR",
     LOADS: "load_id VARCHAR, pipeline VARCHAR, stream VARCHAR, target VARCHAR, run_id VARCHAR, "
     "partition_key VARCHAR, strategy VARCHAR, started_at TIMESTAMPTZ, committed_at TIMESTAMPTZ, rows_read BIGINT, "
     "rows_loaded BIGINT, rows_quarantined BIGINT, rows_filtered BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
-    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR",
+    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR, primary_key VARCHAR",
     QUARANTINE: "quarantine_id VARCHAR, load_id VARCHAR, run_id VARCHAR, pipeline VARCHAR, stream VARCHAR, "
     "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ, "
     "source_values VARCHAR, source_types VARCHAR, judged_values VARCHAR, source_position VARCHAR, strategy VARCHAR, "
@@ -57,6 +58,8 @@ class LoadRecord:
     cursor_after: str | None
     checks: str
     """JSON list of ``{name, passed, severity, failing}``: what the checks said before the commit."""
+    primary_key: str | None = None
+    """JSON list of the columns that told the rows apart; None for a load of before it was kept."""
 
 
 def system_table(schema: str, name: str) -> str:
@@ -65,32 +68,41 @@ def system_table(schema: str, name: str) -> str:
 
 
 def ensure_tables(session: Session, schema: str) -> None:
-    """Create the three tables of ``schema`` where they are missing, in the session's transaction.
-
-    A table an earlier version made gets the columns it lacks.
-    """
+    """Create the three tables of ``schema`` where they are missing, and the columns that older ones lack."""
     session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     injection.reach("table_ensured")
+    grown = False
     for name, columns in _TABLES.items():
         session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        injection.reach("table_ensured")
         there = {column.name for column in session.columns(Table(schema, name)) or ()}
         for column in columns.split(", "):
             if column.partition(" ")[0] not in there:
                 session.execute(f"ALTER TABLE {system_table(schema, name)} ADD COLUMN IF NOT EXISTS {column}")
-        injection.reach("table_ensured")
+                grown = True
+    if grown:
+        # DuckDB commits no DELETE together with an ALTER of the same table.
+        session.settle()
 
 
 def load_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
     """How far ``stream`` was read by the last committed load; an empty State before the first."""
     rows = session.query(
-        f"SELECT cursor_value, cursor_type, boundary, position FROM {system_table(schema, STATE)} "
+        f"SELECT cursor_value, cursor_type, boundary, position, boundary_columns FROM {system_table(schema, STATE)} "
         f"WHERE {_is(pipeline, stream)}"
     )
     injection.reach("state_read")
     if not rows:
         return State()
-    cursor, cursor_type, boundary, position = rows[0]
-    return State(cursor, cursor_type, tuple(json.loads(boundary)), json.loads(position))
+    cursor, cursor_type, boundary, position, columns = rows[0]
+    made_of = tuple(Column(name, kind) for name, kind in json.loads(columns or "[]"))
+    return State(cursor, cursor_type, tuple(json.loads(boundary)), json.loads(position), boundary_columns=made_of)
+
+
+def peek_state(session: Session, schema: str, pipeline: str, stream: str) -> State:
+    """The stream's state where nothing may be created: empty where the table is missing or from an older version."""
+    there = {column.name for column in session.columns(Table(schema, STATE)) or ()}
+    return load_state(session, schema, pipeline, stream) if "boundary_columns" in there else State()
 
 
 def save_state(session: Session, schema: str, pipeline: str, stream: str, state: State, load_id: str) -> None:
@@ -108,6 +120,7 @@ def save_state(session: Session, schema: str, pipeline: str, stream: str, state:
         json.dumps(dict(state.position)),
         load_id,
         datetime.now(UTC),
+        json.dumps([[column.name, column.type] for column in state.boundary_columns]),
     )
 
 
@@ -125,6 +138,18 @@ def find_record(session: Session, schema: str, load_id: str) -> LoadRecord | Non
     """The record of a load that was committed under ``load_id``, None where there is none."""
     rows = session.query(f"SELECT * FROM {system_table(schema, LOADS)} WHERE load_id = {literal(load_id)}")
     return LoadRecord(*rows[0]) if rows else None
+
+
+def last_key(session: Session, schema: str, pipeline: str, stream: str, target: str) -> tuple[str, ...] | None:
+    """The primary key of the stream's last load into ``target``; None where no load has kept one."""
+    there = {column.name for column in session.columns(Table(schema, LOADS)) or ()}
+    if "primary_key" not in there:
+        return None
+    rows = session.query(
+        f"SELECT primary_key FROM {system_table(schema, LOADS)} WHERE {_is(pipeline, stream)} "
+        f"AND target = {literal(target)} AND primary_key IS NOT NULL ORDER BY committed_at DESC LIMIT 1"
+    )
+    return tuple(json.loads(rows[0][0])) if rows else None
 
 
 def _is(pipeline: str, stream: str) -> str:

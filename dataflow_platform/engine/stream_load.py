@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from dataflow_platform.core.base import (
+    AddedColumn,
     Check,
     Column,
     Destination,
@@ -71,6 +72,9 @@ class StagedLoad:
     staged: Table | None = None
     plan: schema_contract.SchemaPlan | None = None
     shape: RowShape | None = None
+    added: Sequence[AddedColumn] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Column -> staged values that are not loaded because the contract says so."""
     rules: Sequence[Rule] = ()
     verdicts: Sequence[validate.Verdict] = ()
     fingerprint: Fingerprint | None = None

@@ -23,6 +23,8 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import metadata
+from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.contract.rules import rule_names
 from dataflow_platform.engine.failures import as_failure, boundary
 from dataflow_platform.engine.load import blocked
 from dataflow_platform.engine.planning import CURSOR_RULE, KEY_RULE
@@ -53,6 +55,7 @@ class StreamAsset:
     strategy: LoadStrategy
     steps: Sequence[Transformation]
     checks: Sequence[Check]
+    contract: Contract
 
     @property
     def key(self) -> dg.AssetKey:
@@ -107,7 +110,7 @@ class StreamAsset:
         rules = {KEY_RULE: "Every row has its whole primary key."} if self.strategy.needs_primary_key else {}
         if self.strategy.needs_cursor_values and self.stream.cursor:
             rules[CURSOR_RULE] = "Every row has a cursor value: its place in the history."
-        return rules
+        return rules | rule_names(self.contract)
 
     def _check_specs(self) -> list[dg.AssetCheckSpec]:
         self.check_names()
@@ -180,7 +183,7 @@ class StreamAsset:
             load_id="",
             steps=self.steps,
             checks=self.checks,
-            contract=self.spec.contract or self.pipeline.contract,
+            contract=self.contract,
             reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 

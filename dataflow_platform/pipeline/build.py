@@ -109,6 +109,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
             built.assets += [asset.definition(), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
         keys.append(asset.key)
+
         if spec.sensor:
             built.sensors.append(arrival_sensor(asset.key, asset.stream, source.source, spec.sensor))
     if spec.schedule:
@@ -150,6 +151,7 @@ def _stream(
         strategy=strategy,
         steps=resolve.steps(stream, document, path),
         checks=resolve.checks(stream, document, path),
+        contract=resolve.contract(stream, spec, (strategy_name, strategy), document, path),
     )
     asset.check_names()
     return asset

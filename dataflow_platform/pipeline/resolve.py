@@ -9,8 +9,10 @@ from pydantic import BaseModel, ValidationError
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, unknown_name
+from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.contract.policy import check
 from dataflow_platform.pipeline.document import Document, Path_, dotted, render
-from dataflow_platform.pipeline.spec import ConnectionsSpec, StreamSpec
+from dataflow_platform.pipeline.spec import ConnectionsSpec, PipelineSpec, StreamSpec
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -180,6 +182,22 @@ def load_strategy(spec: StreamSpec, document: Document, path: Path_) -> tuple[st
         )
     strategy: LoadStrategy = plugin("load_strategies", entry, document, (*path, "load"))
     return next(iter(entry)), strategy
+
+
+def contract(
+    spec: StreamSpec, pipeline: PipelineSpec, strategy: tuple[str, LoadStrategy], document: Document, path: Path_
+) -> Contract:
+    """The stream's schema contract over the pipeline's; ConfigError where it makes no sense with the load strategy."""
+    own = spec.contract or Contract()
+    merged = own.within(pipeline.contract)
+    name, loads = strategy
+    try:
+        check(merged, loads, name)
+    except ConfigError as error:
+        setting = str(error.where.path).rpartition(".")[2]
+        place = (*path, "contract", setting) if setting in own.model_fields_set else ("attributes", "contract", setting)
+        raise ConfigError(error.code, error.what, where=document.locate(*place), fix=error.fix) from None
+    return merged
 
 
 def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:

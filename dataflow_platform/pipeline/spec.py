@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from dataflow_platform.core.base import Spec
-from dataflow_platform.engine.contract import Contract
+from dataflow_platform.engine.contract import Contract, SchemaPolicy
 
 
 def _as_list(value: Any) -> Any:
@@ -96,7 +96,9 @@ class StreamSpec(Spec):
     checks: list[dict[str, Any]] = Field(
         default_factory=list, description="Rules in order, one key each: `- not_null: id`."
     )
-    contract: Contract | None = Field(default=None, description="Schema contract of this stream.")
+    contract: Contract | None = Field(
+        default=None, description="Schema contract of this stream; what it does not set is the pipeline's."
+    )
     reconcile: Literal["auto", "on", "off"] | None = Field(
         default=None, description="Reconciliation of this stream; the pipeline's when absent."
     )
@@ -115,7 +117,7 @@ class PipelineSpec(Spec):
     )
     destination: Target = Field(default_factory=Target, description="Where the streams are loaded.")
     streams: list[StreamSpec] = Field(min_length=1, description="What is read; each stream is an asset.")
-    contract: Contract = Field(default_factory=Contract, description="Schema contract of all streams.")
+    contract: SchemaPolicy = Field(default_factory=SchemaPolicy, description="Schema contract of all streams.")
     reconcile: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Compare hashes of the rows that came into the stage with those of the rows in the table, before "

@@ -222,7 +222,7 @@ def test_tables_of_others_are_described_as_they_are(
 ) -> None:
     # What rounds, pads or cuts is no plain type: the contract then sees a difference and says so.
     made = {
-        "varchar(7)": "VARCHAR", "char(5)": "CHARACTER(5)", "name": "NAME",
+        "varchar(7)": "VARCHAR(7)", "char(5)": "CHARACTER(5)", "name": "NAME",
         "timestamp(3)": "TIMESTAMP(3) WITHOUT TIME ZONE",
         "numeric": "NUMERIC", "numeric(40,2)": "NUMERIC(40,2)", "inet": "INET", "json": "JSON", "text[]": "VARCHAR[]",
         "int[][]": "INTEGER[][]", "numeric(4,1)[]": "DECIMAL(4,1)[]", "raw.positive": "INTEGER",

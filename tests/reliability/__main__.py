@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ def main() -> int:
     parser.add_argument("--round", type=int, help="run this round of one destination alone, write no page")
     parser.add_argument("--destinations", nargs="+", default=arena.DESTINATIONS, choices=arena.DESTINATIONS)
     options = parser.parse_args()
+    # Server and folders are ours to clean up, whoever ends the campaign.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     share = -(-options.rounds // len(options.destinations))
     rounds: list[dict[str, Any]] = []
     with arena.opened() as opened:
@@ -67,13 +72,28 @@ def _run(opened: arena.Arena, plan: Plan, wanted: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in kept.read_text().splitlines()][:wanted]
 
 
+@cache
+def _commit() -> str:
+    """The commit that is tried; a campaign that went on after a change has rounds of several."""
+    known = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return known.stdout.strip() or "unknown"
+
+
 def _play(opened: arena.Arena, plan: Plan, number: int) -> dict[str, Any]:
     round_: Round = plan.round(number)
     begun = time.monotonic()
     outcome: Outcome = opened.play(round_)
     wrong = bool(outcome.differs or outcome.lost or outcome.duplicated or outcome.stuck or outcome.stale)
     seconds = round(time.monotonic() - begun, 2)
-    return {"round": number, **asdict(round_), "outcome": {**asdict(outcome), "wrong": wrong}, "seconds": seconds}
+    return {
+        "round": number,
+        "commit": _commit(),
+        **asdict(round_),
+        "outcome": {**asdict(outcome), "wrong": wrong},
+        "seconds": seconds,
+    }
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pathlib import Path
 from dataflow_platform.demo.environment import free_ports
 from dataflow_platform.demo.postgres import PostgresServer
 from tests.reliability.rounds import Arena
-from tests.reliability.warehouses import DuckDBFiles, PostgresDatabases
+from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
 
-DESTINATIONS = ("duckdb", "postgres")
+DESTINATIONS = ("duckdb", "postgres", "delta")
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def opened() -> Iterator[Arena]:
     server = PostgresServer(
         folder / "postgres", free_ports(1)[0], "torture", folder / "server.log", ("fsync=off", "max_connections=50")
     )
-    for part in ("files", "spill", "projects"):
+    for part in ("files", "delta", "spill", "projects"):
         (folder / part).mkdir()
     try:
         process = server.start()
@@ -31,6 +31,7 @@ def opened() -> Iterator[Arena]:
                 {
                     "duckdb": DuckDBFiles(folder / "files"),
                     "postgres": PostgresDatabases(server, folder / "spill"),
+                    "delta": LakeFolders(folder / "delta", "delta"),
                 },
                 folder / "projects",
             )

@@ -24,7 +24,7 @@ KINDS = {
     "file_limit": "no file may grow beyond a limit (RLIMIT_FSIZE): writes fail with EFBIG",
     "memory": "the engine's memory limit is tiny and it may not spill: it raises OutOfMemory",
     "clock": "the load's clock is years ahead or behind, and it is killed at a named point; the rerun has the true one",
-    "page_twice": "the source sends one page twice, the load is killed at a named point; the rerun gets it twice too",
+    "page_twice": "the source sends one page twice, and the load is killed at a named point; the rerun gets it too",
     "pipeline": "SIGKILL at a named point of a whole `dataflow run` of a YAML pipeline; resumed, or started again",
     "torn": "control: rows are committed before state and record, then SIGKILL; every such round must be found",
 }

@@ -1,4 +1,4 @@
-"""Whole runs: `dataflow run` of a YAML pipeline, killed where Dagster, its check events and the IO manager are passed too.
+"""Whole runs: `dataflow run` of a YAML pipeline, killed where Dagster stores checks and the IO manager returns, too.
 
 A run is brought to its end in two ways: ``resume`` re-executes it from its failure, which keeps its loads' ids;
 ``again`` starts a new run, whose loads have new ones and find the cursor where the killed one left it.
@@ -69,12 +69,6 @@ class Projects:
         if destination not in self._before:
             self._before[destination] = self._prepared(self._kinds[destination])
         return self._before[destination]
-
-    def close(self) -> None:
-        """Drop the warehouses."""
-        for destination, before in self._before.items():
-            self._kinds[destination].drop(before.fields)
-        self._before.clear()
 
     def _prepared(self, kind: Kind) -> Before:
         home, fields = Path(tempfile.mkdtemp(dir=self._folder)), kind.new()

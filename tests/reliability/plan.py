@@ -15,6 +15,7 @@ FAULTS_OF: dict[str, tuple[str, ...]] = {
     "postgres": (
         "kill_after", "kill_any", "terminate", "cut", "lost_commit", "disk_full", "memory", "clock", "page_twice",
     ),
+    "delta": ("kill_after", "kill_any", "disk_full", "file_limit", "memory", "clock", "page_twice"),
 }  # fmt: skip
 """The faults other than a kill at a point that each destination can suffer."""
 AROUND = {"kill_after": ("record_written", "committed", "opened", "stage_cleared", "rows_written")}

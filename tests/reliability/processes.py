@@ -16,10 +16,11 @@ from dataflow_platform.core.errors import DataflowError
 from tests.reliability import faults
 
 PRELOADED = [
-    "pandas", "pyarrow.dataset", "psycopg2", "sqlglot", "tests.reliability.workload",
+    "pandas", "pyarrow.dataset", "psycopg2", "sqlglot.dialects.postgres", "tests.reliability.workload",
     "dataflow_platform.connectors.duckdb", "dataflow_platform.connectors.postgres",
     "dataflow_platform.connectors.postgres.dialect", "dataflow_platform.connectors.files",
     "dataflow_platform.cli.run", "dataflow_platform.cli.progress", "dataflow_platform.cli.summary",
+    "deltalake", "dataflow_platform.connectors.delta",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

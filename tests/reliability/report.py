@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,13 +42,15 @@ def write(page: Path, campaign: Campaign) -> None:
         f"""# Reliability: loads that were broken on purpose
 
 Written by `make torture N={len(rounds)} SEED={campaign.seed}` on {datetime.now(UTC):%Y-%m-%d}.
-Each round breaks one load, runs it again under the same load id and compares what it leaves with loads nobody disturbed.
+Each round breaks one load, runs it again under the same load id, and compares what it leaves with loads nobody
+disturbed.
 
 {_table(("rounds", "killed", "failed", "no effect", *_FOUND), [(len(rounds), *struck, *found)])}
 
 Differences: {differences or "none."}
 
-Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}; {_versions(campaign.server)}.
+Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}:
+{_versions(campaign)}.
 
 ## What a round does
 1. A copy is made of a warehouse in which the loads before stand (none, one or two).
@@ -63,7 +64,7 @@ Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platfo
    more in their own process first); in a quarter of the rounds the loads that follow run too.
 5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine, list of tables
    (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
-   once; staging and temporary tables, `.wal` and `.spill` files, spill folders.
+   once; staging and temporary tables, `.wal` files, spill folders.
 
 "Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough. `lost`
 and `duplicated` count rows, the other columns rounds.
@@ -93,8 +94,8 @@ Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_tw
 - `DATAFLOW_KILL_AT=statement:2` kills any process of the platform at the second passage of that point.
 - `make test` runs a sample: `tests/reliability/`.
 
-A round is drawn from seed, destination and number alone. What depends on the machine's pace (`kill_any`, `kill_after`, where a
-connection is cut, how many blocks a COPY has) hits another instruction the next time.
+A round is drawn from seed, destination and number alone. What depends on the machine's pace (`kill_any`, `kill_after`,
+where a connection is cut, how many blocks a COPY has) hits another instruction the next time.
 
 ## What a repeated page means
 A source that sends a page twice sends those rows twice. `merge`, `delta`, `scd1`, `scd2` and `scd3` end with the same
@@ -126,11 +127,11 @@ def _struck(rounds: Iterable[Told], how: str) -> int:
     return sum(each["outcome"]["struck"] == how for each in rounds)
 
 
-def _versions(server: str) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+def _versions(campaign: Campaign) -> str:
+    commits = ", ".join(dict.fromkeys(each["commit"] for each in campaign.rounds))
     return (
-        f"commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, "
-        f"DuckDB {duckdb.__version__}, PostgreSQL {server}, psycopg2 {psycopg2.__version__.split()[0]}"
+        f"commit {commits}, Python {platform.python_version()}, "
+        f"DuckDB {duckdb.__version__}, PostgreSQL {campaign.server}, psycopg2 {psycopg2.__version__.split()[0]}"
     )
 
 

@@ -47,14 +47,6 @@ class Arena:
         """What stands behind each kind, as it says of itself."""
         return {name: kind.version() for name, kind in self.kinds.items()}
 
-    def close(self) -> None:
-        """Drop the golden runs."""
-        self.projects.close()
-        for (destination, _), golden in self._golden.items():
-            for fields in golden.at:
-                self.kinds[destination].drop(fields)
-        self._golden.clear()
-
     def _undisturbed(self, kind: Kind, strategy: str) -> Golden:
         golden = Golden([kind.new()], [], [], [], [])
         golden.seen.append(kind.seen(golden.at[0]))

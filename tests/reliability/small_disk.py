@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from dataflow_platform.demo.postgres import as_nobody
-from tests.reliability.warehouses import DuckDBFiles, Fields, Kind, PostgresDatabases
+from tests.reliability.warehouses import DuckDBFiles, Fields, Kind, LakeFolders, PostgresDatabases
 
 _PAGE = 4096
 
@@ -55,7 +55,9 @@ def cramped(kind: Kind, origin: Fields, room: int) -> Iterator[tuple[Fields, Cal
                 finally:
                     kind.drop(fields)
         else:
-            fields = DuckDBFiles(folder).copy(origin)
+            fields = (LakeFolders(folder, kind.name) if isinstance(kind, LakeFolders) else DuckDBFiles(folder)).copy(
+                origin
+            )
             _shrink(folder, room)
             yield fields, lambda: _resize(folder, 1 << 28)
     finally:

@@ -16,7 +16,11 @@ from typing import Any
 
 import duckdb
 
+from dataflow_platform.core import registry
+from dataflow_platform.core.base import Table
+from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.lake import orphans
 
 Fields = dict[str, Any]
 """The fields of a destination, ``type`` among them."""
@@ -24,7 +28,10 @@ Seen = dict[str, list[tuple[Any, ...]]]
 """What a load leaves behind, by name and without the clock; ``rows`` is the number and the md5 of the sorted rows."""
 
 STATE = "pipeline, stream, cursor_value, cursor_type, boundary, position, load_id"
-QUARANTINE = "load_id, pipeline, stream, target, row_values, reasons, status"
+QUARANTINE = (
+    "load_id, pipeline, stream, target, row_values, reasons, status, source_values, source_types, judged_values, "
+    "source_position, strategy, clears_partition, refusal"
+)
 LOADS = (
     "load_id, pipeline, stream, target, strategy, rows_read, rows_loaded, rows_quarantined, rows_filtered, "
     "rows_inserted, rows_updated, rows_deleted, cursor_before, cursor_after, checks"
@@ -138,6 +145,74 @@ def _all(connection: duckdb.DuckDBPyConnection, there: set[str], table: str, col
         return []
     alias = " AS t" if table == "t" else ""
     return connection.execute(f"SELECT {columns} FROM raw.{table}{alias} ORDER BY ALL").fetchall()
+
+
+class LakeFolders(Kind):
+    """Lakes on the local file system, each in a folder of its own; looked into by their own reader."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self.name = name
+
+    def new(self) -> Fields:
+        home = Path(tempfile.mkdtemp(dir=self._folder))
+        (home / "spill").mkdir()
+        fields: Fields = {"type": self.name, "path": str(home / "lake"), "spill_folder": str(home / "spill")}
+        return {**fields, "threads": 2, "wait_seconds": 2}
+
+    def copy(self, fields: Fields) -> Fields:
+        made = self.new()
+        if Path(fields["path"]).exists():
+            shutil.copytree(fields["path"], made["path"])
+        return made
+
+    def drop(self, fields: Fields) -> None:
+        shutil.rmtree(Path(fields["path"]).parent)
+
+    @contextmanager
+    def _reader(self, fields: Fields) -> Iterator[duckdb.DuckDBPyConnection]:
+        rest = {name: value for name, value in fields.items() if name != "type"}
+        with registry.destination(self.name)(**rest).reader() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+    def seen(self, fields: Fields) -> Seen:
+        with self._reader(fields) as connection:
+            tables = connection.execute(
+                "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name = 'raw' ORDER BY 1"
+            ).fetchall()
+            there = {name for (name,) in tables}
+            found = {
+                "rows": _all(
+                    connection, there, "t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"
+                ),
+                "columns": connection.execute("DESCRIBE raw.t").fetchall() if "raw.t" in there else [],
+                "state": _all(connection, there, "_dataflow_state", STATE),
+                "loads": _all(connection, there, "_dataflow_loads", LOADS),
+                "quarantine": _all(connection, there, "_dataflow_quarantine", QUARANTINE),
+            }
+        return {**found, "tables": [row for row in tables if found["loads"]]}
+
+    def rows(self, fields: Fields) -> list[str]:
+        with self._reader(fields) as connection:
+            return sorted(text for (text,) in connection.execute("SELECT t::VARCHAR FROM raw.t AS t").fetchall())
+
+    def stuck(self, fields: Fields) -> list[str]:
+        session = registry.destination(self.name)(
+            **{name: value for name, value in fields.items() if name != "type"}
+        ).session()
+        try:
+            session.lock(Table("raw", "t"))
+        except DataflowError as error:
+            return [error.what]
+        finally:
+            session.close()
+        return []
+
+    def stale(self, fields: Fields) -> list[str]:
+        home = Path(fields["path"])
+        spilled = [folder.name for folder in (home.parent / "spill").iterdir()]
+        return [*spilled, *orphans(home / "raw" / "t")]
 
 
 class PostgresDatabases(Kind):

@@ -70,6 +70,10 @@ def batch(number: int) -> pa.Table:
     return pa.table(columns)
 
 
+BATCHES = [batch(number) for number in range(LOADS)]
+"""Made once, in the server that the loads' processes are forked from."""
+
+
 def destination(fields: dict[str, Any]) -> Destination:
     """The destination that ``fields`` describe, ``type`` among them."""
     rest = dict(fields)
@@ -81,7 +85,7 @@ def stream_load(fields: dict[str, Any], how: str, number: int, repeats: int | No
     return StreamLoad(
         pipeline="p",
         stream=Stream("t", PagedOptions(), "at", ("id",)),
-        source=Paged(pages=PAGES, repeats=repeats).with_rows(batch(number)),
+        source=Paged(pages=PAGES, repeats=repeats).with_rows(BATCHES[number]),
         destination=destination(fields),
         target=TARGET,
         strategy=STRATEGIES[how],

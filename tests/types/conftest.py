@@ -11,11 +11,13 @@ from tests.types.destinations import Arrival, InDuckDB, InPostgres
 from tests.types.from_duckdb import FromDuckDB
 from tests.types.from_parquet import FromParquet
 from tests.types.from_postgres import FromPostgres
+from tests.types.from_sqlite import FromSqlite
 from tests.types.from_text_files import FromCsv, FromJson
 
 ORIGINS: dict[str, Callable[[Path, PostgresServer, str], Origin]] = {
     "PostgreSQL": lambda folder, server, database: FromPostgres(server, database),
     "DuckDB": lambda folder, server, database: FromDuckDB(folder),
+    "SQLite": lambda folder, server, database: FromSqlite(folder),
     "Parquet": lambda folder, server, database: FromParquet(folder),
     "CSV": lambda folder, server, database: FromCsv(folder),
     "JSON": lambda folder, server, database: FromJson(folder),

@@ -6,7 +6,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, ClassVar, TypeVar
 
 import duckdb
@@ -32,7 +34,7 @@ class DuckDB(Destination):
         dialect="duckdb",
         identifier_limit=1024,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
-        evolutions=frozenset({"add_column", "widen_type"}),
+        evolutions=frozenset({"add_column", "rename_column", "widen_type", "grow_nested", "drop_not_null"}),
         transaction="full",
         single_writer=True,
         read_back="in_place",
@@ -55,6 +57,10 @@ class DuckDB(Destination):
     def session(self) -> "DuckDBSession":
         """Open the file for writing and begin a transaction."""
         return DuckDBSession(self.connect())
+
+    def preview(self) -> "DuckDBSession":
+        """A session to look with; a file that is not there yet is not made."""
+        return self.session() if resolve(self.path).exists() else DuckDBSession(duckdb.connect(":memory:"))
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -81,7 +87,7 @@ class DuckDB(Destination):
             "memory_limit": self.memory_limit,
             "preserve_insertion_order": "false",
             # Invariant 4, bounded memory: what does not fit is spilled beside the file, never beyond the limit.
-            "temp_directory": str(path.with_name(path.name + ".spill")),
+            "temp_directory": str(path.with_name(_spill_folder(path))),
         }
         if self.threads:
             settings["threads"] = str(self.threads)
@@ -92,6 +98,7 @@ class DuckDB(Destination):
         ).fetchall():
             connection.close()
             raise _not_a_database(path)
+        _sweep(path)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
@@ -99,6 +106,21 @@ class DuckDB(Destination):
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
         return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+_PROCESS = uuid.uuid4().hex[:8]  # process numbers are given again: in a container each start may have the same
+
+
+def _spill_folder(path: Path) -> str:
+    return f"{path.name}.spill-{os.getpid()}-{_PROCESS}"
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes spilled. Nobody alive needs it: this process holds the file."""
+    for left in path.parent.glob(f"{escape(path.name)}.spill*"):
+        known = re.fullmatch(r"\.spill(-\d+-[0-9a-f]{8})?", left.name.removeprefix(path.name))
+        if known and left.name != _spill_folder(path):
+            rmtree(left, ignore_errors=True)
 
 
 def when_free(path: Path, wait_seconds: float, opened: Callable[[], T]) -> T:
@@ -224,11 +246,11 @@ class DuckDBSession(Session):
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns of ``table`` in order, or None where there is no such table."""
         rows = self.connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() "
+            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
             f"WHERE database_name = current_database() AND schema_name = {literal(table.schema)} "
             f"AND table_name = {literal(table.name)} ORDER BY column_index"
         ).fetchall()
-        return tuple(Column(name, kind) for name, kind in rows) or None
+        return tuple(Column(name, kind, nullable=nullable) for name, kind, nullable in rows) or None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL)."""

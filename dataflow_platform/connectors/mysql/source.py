@@ -1,10 +1,10 @@
 """The MySQL source: connect, describe, and hand DuckDB a relation.
 
 The rows of a scan come from one SELECT over one connection, streamed as the engine takes them. That one
-statement is the snapshot: on InnoDB it sees what was committed when it began, and nothing later.
+statement is the snapshot: on InnoDB it sees what was committed when it began, and nothing later. A second
+execution of the relation would be a second statement: the rows count as streaming past once.
 """
 
-import uuid
 from typing import ClassVar
 
 import duckdb
@@ -18,10 +18,10 @@ from dataflow_platform.connectors.mysql.columns import (
     source_column,
     ticked,
 )
-from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection, load_scanner
+from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
+from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
-from dataflow_platform.core.sql import literal
 
 # The catalogue takes names that differ in case only for one.
 _TABLES = """
@@ -91,28 +91,13 @@ class MySQL(MySQLConnection, Source):
         where = condition(columns, stream, state, self.where())
         expressions = ", ".join(sql for column in columns for sql in column.sql)
         asked = f"SELECT {expressions} FROM {ticked(schema)}.{ticked(table)}{where}{_ALL_ROWS}"
-        side = connection.cursor()
-        alias = f"mysql_{uuid.uuid4().hex[:12]}"
-        opened = [side]
-
-        def close() -> None:
-            if opened:
-                opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
-                side.close()
-
+        rows = RowStream(self, asked, encrypted)
         try:
-            load_scanner(side)
-            self.attach(side, alias, encrypted)
-            # Every statement of the scanner begins with this zone: a timestamp is then the same everywhere.
-            connection.execute("SET mysql_session_time_zone = '+00:00'")
-            wanted = ", ".join(column.cast for column in columns)
-            rows = f"mysql_query({literal(alias)}, {literal(asked)}, stream_results = true)"
-            return Scan(connection.sql(f"SELECT {wanted} FROM {rows}"), repeatable=False, close=close)
-        except BaseException as error:
-            close()
-            if isinstance(error, duckdb.Error):
-                raise self.explained(error) from None
+            relation = connection.from_arrow(rows).project(", ".join(column.cast for column in columns))
+        except BaseException:
+            rows.close()
             raise
+        return Scan(relation, rows_read=rows.rows_read, close=rows.close)
 
     def explain(self, error: BaseException) -> DataflowError | None:
         """What an error raised while the relation was read means; None where it is none of this source."""
@@ -132,6 +117,13 @@ class MySQL(MySQLConnection, Source):
             ((schema, table),) = spelled
         rows = [row for row in rows if (row[0], row[1]) == (schema, table)]
         self._require_readable(ask, schema, table)
+        if not rows:
+            raise ConfigError(
+                "mysql.permission",
+                f"the server's catalogue tells user '{self.user}' no column of {schema}.{table}",
+                where=self.where(),
+                fix=f"where the view calls functions: GRANT EXECUTE ON them TO {ticked(self.user)};",
+            )
         as_text = stream.options.as_text if isinstance(stream.options, MySQLStream) else ()
         definition = self._definition(ask, schema, table)
         columns = [

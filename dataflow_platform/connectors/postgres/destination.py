@@ -1,14 +1,8 @@
 """PostgreSQL as destination: rows are staged in a DuckDB of the session's own and travel by binary COPY."""
 
-import os
-import re
-import socket
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from shutil import rmtree
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import duckdb
@@ -21,6 +15,7 @@ from dataflow_platform.connectors.postgres.session import PostgresSession, Serve
 from dataflow_platform.connectors.postgres.source import Postgres, PostgresStream
 from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.spilling_engine import spilling_engine
 from dataflow_platform.core.sql import qualified, quote
 
 
@@ -35,7 +30,7 @@ class PostgresDestination(PostgresConnection, Destination):
         dialect="postgres",
         identifier_limit=IDENTIFIER_BYTES,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
-        evolutions=frozenset({"add_column", "widen_type"}),
+        evolutions=frozenset({"add_column", "rename_column", "widen_type", "drop_not_null"}),
         transaction="full",
         single_writer=False,
         read_back="by_copy",
@@ -124,28 +119,7 @@ class PostgresDestination(PostgresConnection, Destination):
 
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """An empty DuckDB in memory that spills into a folder of its own."""
-        folder = Path(self.spill_folder or tempfile.gettempdir())
-        mine = f"dataflow-spill-{socket.gethostname()}-{os.getpid()}"
-        _sweep(folder)
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": self.memory_limit,
-            "preserve_insertion_order": "false",
-            # Invariant 4, bounded memory: what does not fit is spilled, never held beyond the limit.
-            "temp_directory": str(folder / f"{mine}-{uuid.uuid4().hex[:8]}"),
-        }
-        if self.threads:
-            settings["threads"] = str(self.threads)
-        try:
-            connection = duckdb.connect(":memory:", config=settings)
-        except duckdb.Error as error:
-            raise ConfigError(
-                "postgres.engine",
-                f"the engine does not start: {str(error).splitlines()[0]}",
-                where="memory_limit",
-                fix="check memory_limit, threads and spill_folder",
-            ) from error
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection
+        return spilling_engine("postgres", self.memory_limit, self.threads, self.spill_folder)
 
     def _expose(self, engine: duckdb.DuckDBPyConnection, table: Table) -> Callable[[], None]:
         if "." in table.schema:
@@ -157,20 +131,3 @@ class PostgresDestination(PostgresConnection, Destination):
         engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
         engine.execute(f"CREATE OR REPLACE VIEW {qualified(table.schema, table.name)} AS {scan.relation.sql_query()}")
         return scan.close
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes of this machine left: DuckDB itself cleans up after those that end."""
-    for left in folder.glob(f"dataflow-spill-{socket.gethostname()}-*-*"):
-        owner = re.fullmatch(r".*-(\d+)-[0-9a-f]{8}", left.name)
-        if owner and not _runs(int(owner[1])):
-            rmtree(left, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    with suppress(PermissionError):  # somebody else's, but it runs
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return False
-    return True

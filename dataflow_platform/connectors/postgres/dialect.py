@@ -29,8 +29,7 @@ class Transfer:
 class Translated:
     """One statement. ``with_parameters`` is its text for the driver's own placeholders.
 
-    ``ensures`` is set for CREATE ... IF NOT EXISTS: the table (or, with an empty name, the schema) it is about.
-    ``widens`` is set for ADD COLUMN IF NOT EXISTS.
+    ``ensures`` is set for CREATE and ADD COLUMN ... IF NOT EXISTS: the table (or, with an empty name, the schema).
     ``transfer`` is set where the statement only moves rows from one table into another.
     """
 
@@ -38,7 +37,6 @@ class Translated:
     with_parameters: str
     tables: frozenset[Table]
     ensures: Table | None
-    widens: bool
     transfer: Transfer | None
 
 
@@ -63,21 +61,14 @@ def translated(sql: str) -> Translated:
         ) from error
     with_parameters = text.replace("%", "%%").replace(_PARAMETER, "%s")
     tables = frozenset(Table(table.db, table.name) for table in tree.find_all(exp.Table))
-    return Translated(text, with_parameters, tables, _ensured(tree), _widens(tree), _transfer(tree))
+    return Translated(text, with_parameters, tables, _ensured(tree), _transfer(tree))
 
 
 def _ensured(tree: exp.Expr) -> Table | None:
-    if not (isinstance(tree, exp.Create) and tree.args.get("exists")):
-        return None
+    creates = isinstance(tree, exp.Create) and tree.args.get("exists") and tree.kind in ("SCHEMA", "TABLE")
+    adds = isinstance(tree, exp.Alter) and any(action.args.get("exists") for action in tree.args["actions"])
     table = tree.find(exp.Table)
-    if table is None or tree.kind not in ("SCHEMA", "TABLE"):
-        return None
-    return Table(table.db, table.name)
-
-
-def _widens(tree: exp.Expr) -> bool:
-    actions = tree.args.get("actions") or [] if isinstance(tree, exp.Alter) else []
-    return bool(actions) and all(isinstance(each, exp.ColumnDef) and each.args.get("exists") for each in actions)
+    return Table(table.db, table.name) if table and (creates or adds) else None
 
 
 def _transfer(tree: exp.Expr) -> Transfer | None:

@@ -22,7 +22,8 @@ from dataflow_platform.core.sql import qualified, quote
 
 _COLUMNS = """
 SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
-           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int
+           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int,
+       NOT a.attnotnull
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -38,7 +39,8 @@ SELECT c.relkind = 'r' AND c.relacl IS NULL AND c.reloptions IS NULL AND c.relpe
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = c.oid AND d.refclassid = 'pg_class'::regclass
                    AND d.deptype <> 'i')
    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL))
+                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL
+                        OR (a.atttypid = 'varchar'::regtype AND a.atttypmod > 0)))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
 _HOLDER = """
@@ -140,9 +142,10 @@ class PostgresSession(Session):
 
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns in order, as this transaction sees them; None where there is no such table."""
-        return tuple(Column(name, word_of(kind, dims)) for name, kind, dims in self._catalogue(table)) or None
+        rows = self._catalogue(table)
+        return tuple(Column(name, word_of(kind, dims), nullable=free) for name, kind, dims, free in rows) or None
 
-    def _catalogue(self, table: Table) -> list[tuple[str, str, int]]:
+    def _catalogue(self, table: Table) -> list[tuple[str, str, int, bool]]:
         with self._told() as cursor:
             cursor.execute(_COLUMNS, [table.schema, table.name])
             return list(cursor.fetchall())
@@ -157,10 +160,6 @@ class PostgresSession(Session):
         if statement.ensures is not None:
             self._ensure(statement.ensures, statement.sql)
             return 0
-        if statement.widens:
-            (altered,) = statement.tables
-            self._beside(altered.schema, statement.sql)
-            return 0
         transfer = statement.transfer
         if transfer is not None and transfer.origin in self._awaited:
             selected = ", ".join(quote(name) for name in transfer.selected)
@@ -173,7 +172,7 @@ class PostgresSession(Session):
             return max(int(cursor.rowcount), 0)
 
     def _ensure(self, table: Table, create: str) -> None:
-        if table.name and self._catalogue(table):
+        if table.name and create.startswith("CREATE") and self._catalogue(table):
             return
         with self._told() as cursor:
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [table.schema])
@@ -210,7 +209,7 @@ class PostgresSession(Session):
 
     def _append(self, table: Table, names: Sequence[str], query: str) -> int:
         described = self._described(query)
-        there = {name: _spelled(kind) for name, kind, _ in self._catalogue(table)}
+        there = {name: _spelled(kind) for name, kind, *_ in self._catalogue(table)}
         into = qualified(table.schema, table.name)
         kinds = [_spelled(stored(column.type).landed) for column in described]
         if [there.get(name) for name in names] == kinds:
@@ -261,7 +260,7 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and not self._bare(target) and set(old) == set(kept):
+        if old is not None and _shapes(old) == _shapes(kept) and not self._bare(target):
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
@@ -369,6 +368,11 @@ class PostgresSession(Session):
 def _declared(columns: Sequence[Column]) -> str:
     kinds: list[tuple[str, StoredType]] = [(column.name, stored(column.type)) for column in columns]
     return ", ".join(f"{quote(name)} {kind.landed}" for name, kind in kinds)
+
+
+def _shapes(columns: Sequence[Column]) -> set[tuple[str, str]]:
+    """Names and types; how long a text may be and what may be NULL is the table's own."""
+    return {(each.name, "VARCHAR" if each.type.startswith("VARCHAR(") else each.type) for each in columns}
 
 
 def _spelled(kind: str) -> str:

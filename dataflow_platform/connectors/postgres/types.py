@@ -213,6 +213,9 @@ def word_of(formatted: str, dimensions: int) -> str:
     precise = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", element)
     if precise and int(precise[1]) <= 38 and 0 <= int(precise[2]) <= int(precise[1]):
         return f"DECIMAL({precise[1]},{precise[2]}){suffix}"
-    # timestamp(3) rounds, char(5) pads, name cuts: to the contract each is a type of its own. varchar(n) refuses.
+    limited = re.fullmatch(r"character varying(\(\d+\))", formatted)
+    if limited:
+        return f"VARCHAR{limited[1]}"
+    # timestamp(3) rounds, char(5) pads, name cuts: to the contract each is a type of its own.
     word = _FROM_CATALOGUE.get(re.sub(r"^(character varying)\(\d+\)$", r"\1", element))
     return (word or element.upper()) + suffix

@@ -1,0 +1,1 @@
+"""Tables of Parquet files under a log of versions: what Delta tables and Parquet datasets share."""

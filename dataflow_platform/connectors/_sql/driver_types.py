@@ -1,0 +1,42 @@
+"""What drivers tell of a query's columns, and values they must not turn into Python's own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_POSTGRES = {
+    16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 19: "name", 114: "json",
+    700: "real", 701: "double precision", 1042: "char", 1043: "varchar", 1082: "date", 1083: "time",
+    1114: "timestamp", 1184: "timestamp with time zone", 1700: "numeric", 2950: "uuid", 3802: "jsonb",
+}  # fmt: skip
+"""Object identifiers of PostgreSQL's own types, which everything that speaks its protocol shares."""
+_ORACLE = {
+    "DB_TYPE_VARCHAR": "varchar2", "DB_TYPE_NVARCHAR": "nvarchar2", "DB_TYPE_CHAR": "char", "DB_TYPE_NCHAR": "nchar",
+    "DB_TYPE_NUMBER": "number", "DB_TYPE_BINARY_FLOAT": "binary_float", "DB_TYPE_BINARY_DOUBLE": "binary_double",
+    "DB_TYPE_DATE": "date", "DB_TYPE_RAW": "raw", "DB_TYPE_CLOB": "clob", "DB_TYPE_BLOB": "blob",
+}  # fmt: skip
+"""oracledb's types that keep their values on the way; its timestamps may have digits Python's lack."""
+
+
+def told_by_cursor(driver: str, description: Sequence[Any]) -> dict[str, str]:
+    """Name -> type words of a cursor's columns; a column whose type the driver does not tell is left out."""
+    told = {}
+    for name, code, _, _, precision, scale, *_ in description:
+        if isinstance(code, str):
+            word = code.lower()
+        elif driver in ("psycopg2", "psycopg"):
+            word = _POSTGRES.get(code, "")
+        else:
+            word = _ORACLE.get(getattr(code, "name", ""), "")
+        if word in ("numeric", "number", "decimal") and precision and precision < 1000:
+            word = f"{word}({precision},{scale or 0})"
+        if word:
+            told[str(name)] = word
+    return told
+
+
+def keep_texts(connection: Any, record: object) -> None:
+    """Let psycopg2 hand over times as text: it would make 9999-12-31 of infinity; Arrow reads or refuses them."""
+    from psycopg2 import extensions
+
+    as_text = extensions.new_type((1082, 1083, 1114, 1184), "TIMES_AS_TEXT", lambda value, cursor: value)
+    extensions.register_type(as_text, connection)

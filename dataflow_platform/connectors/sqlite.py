@@ -1,0 +1,188 @@
+"""SQLite: a file that keeps any value in any column; here a column holds what it declares, or the load says so."""
+
+import importlib.util
+import uuid
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+from pydantic import Field
+
+from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError, did_you_mean
+from dataflow_platform.core.errors import unknown_name as unknown
+from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.sql import literal, quote
+
+_REFUSED = "SQLite holds other values"
+_DAY = "[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]"
+_CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
+# What a value must be so that the scanner reads it as it is; with integers it is strict itself.
+_FITS = {
+    "VARCHAR": "typeof({0}) <> 'blob'",
+    "DOUBLE": "(typeof({0}) = 'real' OR (typeof({0}) = 'integer' AND abs({0}) <= 9007199254740992))",
+    "BLOB": "typeof({0}) = 'blob'",
+    "DATE": f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{_DAY}')",
+    "TIMESTAMP": f"(typeof({{0}}) = 'text' AND ({{0}} GLOB '{_DAY} {_CLOCK}' OR ({{0}} GLOB '{_DAY} {_CLOCK}.[0-9]*' "
+    "AND length({0}) <= 26 AND substr({0}, 21) NOT GLOB '*[^0-9]*')))",
+}
+_TEXT = "CASE typeof({0}) WHEN 'real' THEN printf('%!.17g', {0}) WHEN 'blob' THEN hex({0}) ELSE CAST({0} AS TEXT) END"
+
+
+class SqliteStream(Spec):
+    """What a stream of a SQLite file sets."""
+
+    table: str | None = Field(default=None, description="Table or view; the stream's name if absent.")
+    as_text: tuple[str, ...] = Field(
+        default=(),
+        description="Columns to read as text, for values that are not what the column declares: numbers with up to "
+        "17 digits, bytes in hexadecimal.",
+    )
+
+
+class Sqlite(Source):
+    """A SQLite database file."""
+
+    StreamOptions: ClassVar[type[Spec]] = SqliteStream
+    facts: ClassVar[ConnectorFacts] = ConnectorFacts(
+        title="SQLite",
+        family="database",
+        evidence="real_server",
+        evidence_note="files written by Python's own sqlite3",
+        extra="sqlite",
+    )
+
+    path: str = Field(description="The database file; relative paths start at the project root.")
+
+    def test_connection(self) -> str:
+        """Open the file; how many tables and views it has."""
+        return f"{len(self.discover())} tables in SQLite file {self.path}"
+
+    def discover(self) -> list[str]:
+        """The tables and views, sorted."""
+        with duckdb.connect() as connection:
+            self._attach(connection, "source")
+            return sorted(self._tables(connection, "source"))
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
+        """The rows of a table or view. A column has the type it declares; another value in it fails the load."""
+        options = stream.options if isinstance(stream.options, SqliteStream) else SqliteStream()
+        table = options.table or stream.name
+        alias = f"sqlite_{uuid.uuid4().hex[:12]}"
+        # A connection of its own: ATTACH and DETACH inside the caller's transaction could abort that.
+        side = connection.cursor()
+        opened = [side]
+
+        def close() -> None:
+            if opened:
+                opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
+                side.close()
+
+        try:
+            self._attach(side, alias)
+            known = self._tables(side, alias)
+            if table not in known:
+                fix = did_you_mean(table, known, "check `table`")
+                raise ConfigError("table.unknown", f"unknown table '{table}'", where=self.path, fix=fix)
+            return Scan(connection.sql(self._query(side, alias, table, options.as_text)), close=close)
+        except BaseException as error:
+            close()
+            if isinstance(error, duckdb.Error):
+                raise self.explain(error) or self._unreadable(error) from None
+            raise
+
+    def explain(self, error: BaseException) -> DataflowError | None:
+        """What an error raised while the relation was read means; None where it is none of this source."""
+        if isinstance(error, DataflowError):
+            return error
+        text = str(error)
+        fix = "correct the values, or name the column under `as_text`: it is then read as text"
+        if _REFUSED in text:
+            what = text[text.index(_REFUSED) :].strip()
+            return DataError("sqlite.value", what, where=self.path, fix=fix)
+        if 'Invalid type in column "' in text:
+            what = text[text.index("Invalid type in column") :].splitlines()[0]
+            return DataError("sqlite.value", what, where=self.path, fix=fix)
+        if "database is locked" in text:
+            return TransientError(
+                "sqlite.locked", "another process writes the file", where=self.path, fix="run it again"
+            )
+        return None
+
+    def _unreadable(self, error: duckdb.Error) -> ConfigError:
+        line = str(error).strip().splitlines()[0][:300]
+        return ConfigError("sqlite.open", line, where=self.path, fix="check that it is a SQLite file and may be read")
+
+    def _query(self, connection: duckdb.DuckDBPyConnection, alias: str, table: str, as_text: tuple[str, ...]) -> str:
+        named = f"{alias}.main.{quote(table)}"
+        described = [(str(row[0]), str(row[1])) for row in connection.sql(f"DESCRIBE {named}").fetchall()]
+        for name in as_text:
+            if name not in dict(described):
+                raise unknown("column", name, dict(described), "check `as_text`")
+        declared = self._declared(connection, alias, table)
+        # Without a type any value is right: only text holds them all.
+        texts = {name for name, _ in described if name in as_text or not declared.get(name, "x")}
+        checked = [(name, kind) for name, kind in described if kind in _FITS and name not in texts]
+        rows = named
+        if texts:
+            asked = ", ".join(
+                f"{_TEXT.format(quote(name)) if name in texts else quote(name)} AS {quote(name)}"
+                for name, _ in described
+            )
+            rows = f"sqlite_query({literal(alias)}, {literal(f'SELECT {asked} FROM {quote(table)}')})"
+        columns = ", ".join(
+            f"CAST({quote(name)} AS {'VARCHAR' if name in texts else kind}) AS {quote(name)}"
+            for name, kind in described
+        )
+        where = f" WHERE {self._guard(alias, table, checked, declared)}" if checked else ""
+        return f"SELECT {columns} FROM {rows}{where}"
+
+    def _guard(self, alias: str, table: str, checked: list[tuple[str, str]], declared: dict[str, str]) -> str:
+        """SQL: TRUE once SQLite found no other value in the columns; an error where it did. Run once a query."""
+        fits = [f"{quote(name)} IS NULL OR {_FITS[kind].format(quote(name))}" for name, kind in checked]
+        others = [f"count(CASE WHEN {fit} THEN NULL ELSE 1 END) AS n{number}" for number, fit in enumerate(fits)]
+        counted = literal(f"SELECT {', '.join(others)} FROM {quote(table)}")
+        cases = [
+            f"WHEN CAST(n{number} AS BIGINT) > 0 THEN error({literal(_REFUSED + ': ')} || n{number} || "
+            + literal(f" in column '{name}' ({declared.get(name, '')}), which is read as {kind}")
+            + ")"
+            for number, (name, kind) in enumerate(checked)
+        ]
+        return f"(SELECT CASE {' '.join(cases)} ELSE TRUE END FROM sqlite_query({literal(alias)}, {counted}))"
+
+    def _declared(self, connection: duckdb.DuckDBPyConnection, alias: str, table: str) -> dict[str, str]:
+        asked = f"SELECT name, type FROM pragma_table_xinfo({literal(table)})"
+        rows = connection.sql(
+            f"SELECT CAST(name AS VARCHAR), CAST(type AS VARCHAR) FROM sqlite_query({literal(alias)}, {literal(asked)})"
+        )
+        return {str(name): str(kind or "") for name, kind in rows.fetchall()}
+
+    def _tables(self, connection: duckdb.DuckDBPyConnection, alias: str) -> list[str]:
+        asked = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        rows = connection.sql(f"SELECT CAST(name AS VARCHAR) FROM sqlite_query({literal(alias)}, {literal(asked)})")
+        return [str(row[0]) for row in rows.fetchall()]
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
+        path = resolve(self.path)
+        if not path.is_file():  # SQLite would make an empty one
+            raise ConfigError("sqlite.path", f"there is no file {path}", where="path", fix="check `path`")
+        _load_scanner(connection)
+        try:
+            connection.execute(f"ATTACH {literal(str(path))} AS {alias} (TYPE sqlite, READ_ONLY)")
+            self._tables(connection, alias)
+        except duckdb.Error as error:
+            raise self.explain(error) or self._unreadable(error) from error
+
+
+def _load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckDB's scanner from the wheel, without the network."""
+    package = importlib.util.find_spec("duckdb_extension_sqlite_scanner")
+    folder = Path(package.origin).parent if package and package.origin else Path()
+    wheel = folder / "extensions" / f"v{duckdb.__version__}" / "sqlite_scanner.duckdb_extension"
+    if not wheel.is_file():
+        raise ConfigError(
+            "sqlite.scanner",
+            f"the SQLite scanner for DuckDB {duckdb.__version__} is not installed",
+            fix=f"pip install duckdb-extension-sqlite-scanner=={duckdb.__version__}",
+        )
+    connection.execute(f"LOAD {literal(str(wheel))}")

@@ -1,0 +1,28 @@
+"""TimescaleDB."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dataflow_platform.connectors.postgres import Postgres
+from dataflow_platform.core.base import ConnectorFacts
+
+
+class TimescaleDb(Postgres):
+    """PostgreSQL with the TimescaleDB extension. A hypertable is read by one query, its chunks included."""
+
+    facts: ClassVar[ConnectorFacts] = ConnectorFacts(
+        title="TimescaleDB",
+        family="database",
+        evidence="unverified",
+        evidence_note="PostgreSQL itself, read by the `postgres` source, whose tests run against a real server; "
+        "the service was not reached",
+        extra="postgres",
+        grants="GRANT CONNECT ON DATABASE shop TO reader; GRANT USAGE ON SCHEMA sales TO reader; "
+        "GRANT SELECT ON ALL TABLES IN SCHEMA sales TO reader;",
+    )
+
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer",
+        description="How much encryption is asked for, in libpq's words. Timescale Cloud needs `require`.",
+    )

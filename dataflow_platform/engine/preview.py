@@ -1,0 +1,32 @@
+"""What the next load of a stream would do to its table: nothing is read but schemas, nothing is written."""
+
+from datetime import UTC, datetime
+
+from dataflow_platform.engine import extract, planning, state, transform
+from dataflow_platform.engine.contract import SchemaPlan
+from dataflow_platform.engine.stage import refuse_unfit, told_apart
+from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
+
+
+def preview(load: StreamLoad) -> SchemaPlan:
+    """The plan of the next load, refusals in it; a DataflowError where not even that can be told.
+
+    A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
+    """
+    refuse_unfit(load)
+    session = load.destination.preview()
+    try:
+        result = StagedLoad(load, session, datetime.now(UTC))
+        stored = state.peek_state(session, load.target.schema, load.pipeline, load.stream.name)
+        wanted = load.strategy.reads_from(stored, load.window)
+        extraction = extract.extract(session, load.source, load.stream, wanted)
+        try:
+            with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+                query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
+                planning.plan(result, query)
+        finally:
+            extraction.scan.close()
+        assert result.plan is not None
+        return result.plan
+    finally:
+        session.close()

@@ -1,0 +1,109 @@
+"""`dataflow plan` and the schema contract of a YAML pipeline: nothing written before, metadata and checks after."""
+
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from dataflow_platform.cli.main import group
+from dataflow_platform.pipeline.loader import load_folder
+
+DECLARED = """\
+type: dataflow_platform.Connections
+attributes:
+  connections:
+    warehouse: {type: duckdb, path: w.duckdb}
+    inbox: {type: files, root: inbox}
+---
+type: dataflow_platform.Pipeline
+attributes:
+  name: shop
+  source: inbox
+  contract: {type_changes: quarantine, new_columns: freeze}
+  streams:
+    - name: orders
+      from: {path: orders.csv}
+      contract: {new_columns: evolve}
+    - name: items
+      from: {path: items.csv}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "defs").mkdir()
+    (tmp_path / "defs" / "defs.yaml").write_text(DECLARED)
+    (tmp_path / "inbox").mkdir()
+    for name in ("orders", "items"):
+        (tmp_path / "inbox" / f"{name}.csv").write_text("id,v\n1,7\n")
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("DATAFLOW_DEFS", "defs")
+    return tmp_path
+
+
+def plan(*arguments: str) -> Result:
+    return CliRunner().invoke(group, ["plan", *arguments])
+
+
+def run(project: Path) -> dg.ExecuteInProcessResult:
+    defs = load_folder(project / "defs").built.definitions()
+    return defs.resolve_implicit_global_asset_job_def().execute_in_process(raise_on_error=False)
+
+
+def test_a_plan_of_a_warehouse_that_is_not_there_makes_none(project: Path) -> None:
+    result = plan("shop")
+    assert result.output.splitlines() == [
+        "shop/orders -> shop.orders (load: append)",
+        "  create the table (id BIGINT, v BIGINT)",
+        "shop/items -> shop.items (load: append)",
+        "  create the table (id BIGINT, v BIGINT)",
+    ]
+    assert result.exit_code == 0
+    assert not (project / "w.duckdb").exists()
+
+
+def test_a_refused_plan_is_printed_with_its_error(project: Path) -> None:
+    assert run(project).success
+    before = (project / "w.duckdb").read_bytes()
+    for name in ("orders", "items"):
+        (project / "inbox" / f"{name}.csv").write_text("id,v,extra\n2,8,x\n")
+    result = plan()
+    assert result.exit_code == 2
+    # The stream takes what it does not set (type_changes) from the pipeline, and what it sets is its own.
+    assert "shop/orders -> shop.orders (load: append)\n  add column extra VARCHAR\n" in result.output
+    assert "  [contract.new_column] the stream has a new column 'extra' (VARCHAR)\n" in result.output
+    assert plan("shop", "orders").exit_code == 0
+    assert (project / "w.duckdb").read_bytes() == before
+
+
+def test_an_unknown_name_gets_the_nearest(project: Path) -> None:
+    assert project
+    assert "did you mean 'shop'?" in str(plan("shpo").exception)
+    assert "did you mean 'orders'?" in str(plan("shop", "order").exception)
+
+
+def test_the_plan_and_the_rows_kept_out_are_shown_on_the_asset(project: Path) -> None:
+    assert run(project).success
+    (project / "inbox" / "orders.csv").write_text("id,v,extra\n2,8,x\n3,many,y\n")
+    result = run(project)
+    (shown,) = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(["shop", "orders"])
+    ]
+    assert shown.metadata["schema changes"].value == (
+        "load VARCHAR of column v as BIGINT, keep rows out whose value does not fit; add column extra VARCHAR"
+    )
+    checks = {
+        each.check_name: each.passed
+        for each in result.get_asset_check_evaluations()
+        if each.asset_key == shown.asset_key
+    }
+    assert checks == {"contract_type_changes": False}
+    with duckdb.connect(str(project / "w.duckdb")) as connection:
+        assert connection.execute("SELECT * FROM shop.orders ORDER BY id").fetchall() == [(1, 7, None), (2, 8, "x")]
+        kept = connection.execute("SELECT row_values FROM shop._dataflow_quarantine").fetchall()
+    # The value as it came, not as it would have been cast.
+    assert kept == [('{"id":3,"v":"many","extra":"y"}',)]
