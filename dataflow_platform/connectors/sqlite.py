@@ -17,16 +17,20 @@ from dataflow_platform.core.sql import literal, quote
 _REFUSED = "SQLite holds other values"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]"
 _CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
-# What a value must be so that the scanner reads it as it is; with integers it is strict itself.
+# What a value must be so that the scanner reads it as it is.
 _FITS = {
     "VARCHAR": "typeof({0}) <> 'blob'",
     "DOUBLE": "(typeof({0}) = 'real' OR (typeof({0}) = 'integer' AND abs({0}) <= 9007199254740992))",
     "BLOB": "typeof({0}) = 'blob'",
+    "BIGINT": "typeof({0}) = 'integer'",
     "DATE": f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{_DAY}')",
     "TIMESTAMP": f"(typeof({{0}}) = 'text' AND ({{0}} GLOB '{_DAY} {_CLOCK}' OR ({{0}} GLOB '{_DAY} {_CLOCK}.[0-9]*' "
     "AND length({0}) <= 26 AND substr({0}, 21) NOT GLOB '*[^0-9]*')))",
 }
-_TEXT = "CASE typeof({0}) WHEN 'real' THEN printf('%!.17g', {0}) WHEN 'blob' THEN hex({0}) ELSE CAST({0} AS TEXT) END"
+# Twenty digits name one double only; sqlite_query itself would write fifteen.
+_DIGITS = "CASE WHEN {0} IS NOT NULL THEN printf('%!.20g', {0}) END"
+_HEX = "CASE WHEN {0} IS NOT NULL THEN hex({0}) END"
+_TEXT = "CASE typeof({0}) WHEN 'real' THEN printf('%!.20g', {0}) WHEN 'blob' THEN hex({0}) ELSE CAST({0} AS TEXT) END"
 
 
 class SqliteStream(Spec):
@@ -36,7 +40,7 @@ class SqliteStream(Spec):
     as_text: tuple[str, ...] = Field(
         default=(),
         description="Columns to read as text, for values that are not what the column declares: numbers with up to "
-        "17 digits, bytes in hexadecimal.",
+        "20 digits, bytes in hexadecimal.",
     )
 
 
@@ -123,17 +127,23 @@ class Sqlite(Source):
         # Without a type any value is right: only text holds them all.
         texts = {name for name, _ in described if name in as_text or not declared.get(name, "x")}
         checked = [(name, kind) for name, kind in described if kind in _FITS and name not in texts]
+        # Now, as the scanner's own complaint about bytes in a text cannot be read: it quotes them.
+        spoken = [(name, kind) for name, kind in checked if kind == "VARCHAR"]
+        if spoken:
+            connection.sql(f"SELECT {self._guard(alias, table, spoken, declared)}").fetchall()
+        checked = [each for each in checked if each not in spoken]
         rows = named
+        made = {name: (quote(name), f"CAST({quote(name)} AS {kind})") for name, kind in described}
         if texts:
-            asked = ", ".join(
-                f"{_TEXT.format(quote(name)) if name in texts else quote(name)} AS {quote(name)}"
-                for name, _ in described
-            )
+            # SQLite answers a query without types: what is no text of itself travels as one.
+            blobs = {name for name, kind in described if kind == "BLOB"} - texts
+            made |= {name: (_HEX.format(quote(name)), f"unhex(CAST({quote(name)} AS VARCHAR))") for name in blobs}
+            reals = {name for name, kind in described if kind == "DOUBLE"} - texts
+            made |= {name: (_DIGITS.format(quote(name)), f"CAST({quote(name)} AS DOUBLE)") for name in reals}
+            made |= {name: (_TEXT.format(quote(name)), f"CAST({quote(name)} AS VARCHAR)") for name in texts}
+            asked = ", ".join(f"{there} AS {quote(name)}" for name, (there, _) in made.items())
             rows = f"sqlite_query({literal(alias)}, {literal(f'SELECT {asked} FROM {quote(table)}')})"
-        columns = ", ".join(
-            f"CAST({quote(name)} AS {'VARCHAR' if name in texts else kind}) AS {quote(name)}"
-            for name, kind in described
-        )
+        columns = ", ".join(f"{here} AS {quote(name)}" for name, (_, here) in made.items())
         where = f" WHERE {self._guard(alias, table, checked, declared)}" if checked else ""
         return f"SELECT {columns} FROM {rows}{where}"
 

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
@@ -24,6 +23,7 @@ from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
 from dataflow_platform.core.load_plan import RowShape as RowShape
 from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
+from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them.
-
-    The edges carry the partition's time zone; a column without a zone holds wall time of that zone.
-    """
-
-    column: str
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,18 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Half-open range ``[start, end)`` of ``column``: one partition, or a range of them.
+
+    The edges carry the partition's time zone; a column without a zone holds wall time of that zone.
+    """
+
+    column: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class Column:
     """A column with its type in DuckDB's words. ``nullable`` is False where the table refuses NULL in it."""
 

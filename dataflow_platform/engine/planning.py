@@ -50,6 +50,7 @@ def _decide(result: StagedLoad, query: transform.Query) -> None:
     load.strategy.check(result.shape)
     result.added = load.strategy.added_columns(result.shape)
     _refuse_taken(load, result.added, names, target)
+    _refuse_long(load, [*names, *(column.name for column in result.added)])
     if target is not None:
         _extend(result, [column for column in target if column.name.lower() in own])
         _judge_key(result, decision, target)
@@ -118,6 +119,18 @@ def _judge_key(result: StagedLoad, decision: Decision, target: Sequence[Column])
         conditions=(*plan.conditions, *judged.conditions),
         refusals=(*plan.refusals, *judged.refusals),
     )
+
+
+def _refuse_long(load: StreamLoad, columns: Sequence[str]) -> None:
+    limit = load.destination.facts.identifier_limit
+    for name in (load.target.schema, load.target.name, *columns):
+        if len(name.encode()) > limit:
+            raise ConfigError(
+                "identifier.long",
+                f"the name '{name[:80]}' has {len(name.encode())} bytes, {load.destination.facts.title} keeps {limit}",
+                where=f"{load.target.schema}.{load.target.name}",
+                fix="give it a shorter one (transform: - rename), or leave the column out",
+            )
 
 
 def _refuse_taken(

@@ -34,12 +34,31 @@ class Campaign:
 
 def write(page: Path, campaign: Campaign) -> None:
     """Write the page."""
+    rounds, destinations = campaign.rounds, campaign.destinations
+    parts = [
+        _summary(campaign),
+        _method(rounds),
+        "## By fault",
+        _faults(rounds, destinations),
+        "## By point",
+        "Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_twice`, `pipeline`).",
+        _points(rounds, destinations),
+        "## By strategy",
+        _strategies(rounds, destinations),
+        "## Errors the other faults ended in",
+        _errors(rounds),
+        _AGAIN,
+        "## Not covered",
+        _limits(campaign),
+    ]
+    page.write_text("\n\n".join(parts) + "\n")
+
+
+def _summary(campaign: Campaign) -> str:
     rounds, wrong = campaign.rounds, [each for each in campaign.rounds if each["outcome"]["wrong"]]
     found, struck = _findings(rounds), [_struck(rounds, how) for how in ("killed", "failed", "")]
-    left = sum(each["outcome"]["staging_left"] for each in rounds)
     differences = "\n".join(f"- round {each['round']}: {each['outcome']['differs']}" for each in wrong)
-    page.write_text(
-        f"""# Reliability: loads that were broken on purpose
+    return f"""# Reliability: loads that were broken on purpose
 
 Written by `make torture N={len(rounds)} SEED={campaign.seed}` on {datetime.now(UTC):%Y-%m-%d}.
 Each round breaks one load, runs it again under the same load id, and compares what it leaves with loads nobody
@@ -50,44 +69,35 @@ disturbed.
 Differences: {differences or "none."}
 
 Ran on {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}:
-{_versions(campaign)}.
+{_versions(campaign)}."""
 
-## What a round does
+
+def _method(rounds: Sequence[Told]) -> str:
+    count = Counter(each["destination"] for each in rounds if each["outcome"]["staging_left"])
+    left = ", ".join(f"{number:,} on {name}" for name, number in count.items()) or "none"
+    return f"""## What a round does
 1. A copy is made of a warehouse in which the loads before stand (none, one or two).
 2. The load runs in a process of its own, through the engine's whole line, and the fault hits it. A batch has 6,600
    rows in 6 pages; each load overlaps the one before, has repeated keys, bad rows and rows a step drops; the second
    brings a column, the third a wider type.
 3. Before the rerun the target, quarantine, state and load records are read: all those of before or all those of after,
-   never a mixture. Something of the staging may stand there meanwhile: in {left:,} rounds it did (DuckDB commits
-   the table `<target>__dataflow_stage_<12 digits>` ahead, and the next session drops it).
+   never a mixture. Something of the staging may stand there meanwhile. It did in some rounds: {left}. (DuckDB
+   commits the table `<target>__dataflow_stage_<12 digits>` ahead, and the next session drops it.)
 4. The load runs again under its id, in a fresh process (half of the loads that failed without dying also try once
    more in their own process first); in a quarter of the rounds the loads that follow run too.
 5. Compared: number and md5 of the sorted rows, columns and types, state, load records, quarantine, list of tables
    (all without clocks). Looked for: open sessions, advisory locks, prepared transactions, a file that does not open at
    once; staging and temporary tables, `.wal` files, spill folders.
 
-"Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough. `lost`
-and `duplicated` count rows, the other columns rounds.
+Rounds of `pipeline` run a small YAML pipeline by `dataflow run` instead, and also ask Dagster for the materialization
+and the check results of the last run; one that starts again instead of resuming has load ids of its own: ids are left
+out there.
 
-## By fault
+"Failed": the load ended with an error. "No effect": it had ended before the fault came, or the room was enough.
+`lost` and `duplicated` count rows, the other columns rounds."""
 
-{_faults(rounds, campaign.destinations)}
 
-## By point
-
-Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_twice`).
-
-{_points(rounds, campaign.destinations)}
-
-## By strategy
-
-{_strategies(rounds, campaign.destinations)}
-
-## Errors the other faults ended in
-
-{_errors(rounds)}
-
-## Run it again
+_AGAIN = """## Run it again
 - `make torture N=1000 SEED=1`: the same rounds; Ctrl-C ends it, the same command goes on where it stopped. It exits
   with 1 at any difference and prints the line that repeats the round:
   `python -m tests.reliability --seed 1 --destinations duckdb --round 17`.
@@ -100,12 +110,8 @@ where a connection is cut, how many blocks a COPY has) hits another instruction 
 ## What a repeated page means
 A source that sends a page twice sends those rows twice. `merge`, `delta`, `scd1`, `scd2` and `scd3` end with the same
 rows and state as without it. `append`, `replace` and `partition` keep both: no key tells them that the second is not
-meant (add the step `deduplicate`). The fingerprints at the cursor recognise rows of earlier loads, not of the same one.
-
-## Not covered
-{_limits(campaign)}
-"""
-    )
+meant (add the step `deduplicate`). The fingerprints at the cursor recognise rows of earlier loads, not of the same
+one."""
 
 
 def _limits(campaign: Campaign) -> str:

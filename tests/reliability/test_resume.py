@@ -17,17 +17,23 @@ from tests.reliability.outcome import Outcome, Round
 from tests.reliability.plan import FAULTS_OF, Cell, drawn
 from tests.reliability.rounds import Arena
 from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
-from tests.reliability.workload import LOADS, STRATEGIES, destination
+from tests.reliability.workload import KEYED, LOADS, STRATEGIES, destination
 
 SEED = 20
 DESTINATIONS = tuple(FAULTS_OF)
 OF_PIPELINES = {"check_reported", "returning", "materialized"}
-"""Passed only where Dagster runs the load: see test_pipeline.py."""
-OF_POSTGRES = {"side_transaction", "copy_block"}
-OF_LAKES = {"files_written", "log_entry_written"}
-"""Passed by destinations whose transaction is an entry in a table's log."""
-EVERYWHERE = ("statement", "record_written")
-"""What the strategies do differently lies between these: killed at for each strategy, the other points for one."""
+"""Passed only where Dagster runs the load."""
+ONLY_ON = {
+    "side_transaction": "postgres",
+    "copy_block": "postgres",
+    "swapping": "duckdb",
+    "files_written": "delta",
+    "log_entry_written": "delta",
+}
+ROUND_COMMIT = ("rows_written", "state_written", "record_written", "committed")
+CHANGING = tuple(how for how in STRATEGIES if how != "replace")
+"""Strategies with statements of their own on the target; on the stage only those that settle repeated keys."""
+PASSING = {"statement": CHANGING, "stage_statement": KEYED}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +99,7 @@ def test_every_strategy_leaves_what_it_leaves_on_duckdb(arena: Arena) -> None:
     [
         ("duckdb", "check_reported", "resume"),
         ("duckdb", "returning", "again"),
-        ("postgres", "materialized", "resume"),
+        ("duckdb", "materialized", "resume"),
     ],
 )
 def test_a_whole_run_is_killed(arena: Arena, kind: str, point: str, how: str) -> None:
@@ -106,23 +112,19 @@ def test_a_whole_run_is_killed(arena: Arena, kind: str, point: str, how: str) ->
 
 
 def sample() -> list[Cell]:
-    """Every point with one strategy, and those where strategies differ with all that pass them."""
+    """Each point on one destination, those round the commit on all, and the strategies' own statements with each."""
+    names, turns = list(STRATEGIES), list(DESTINATIONS)
+    Random(SEED).shuffle(names)
     cells = []
-    for kind in DESTINATIONS:
-        names = list(STRATEGIES)
-        Random(f"{SEED}/{kind}").shuffle(names)
-        # The first load of any strategy swaps a new table in on DuckDB; PostgreSQL swaps where a table is replaced.
-        swapping = {"postgres": {"replace"}, "delta": set()}.get(kind, set(names))
-        passing = {"statement": set(names) - {"replace"}, "swapping": swapping}
-        for place, point in enumerate(POINTS):
-            others = {*(OF_POSTGRES if kind != "postgres" else ()), *(OF_LAKES if kind != "delta" else ())}
-            if point not in OF_PIPELINES | others and passing.get(point, True):
-                chosen = [how for how in names if how in passing.get(point, names)]
-                cells += [
-                    Cell(kind, how, "kill", point)
-                    for how in (chosen if point in EVERYWHERE else [chosen[place % len(chosen)]])
-                ]
-    return cells
+    for place, point in enumerate(POINTS):
+        if point in OF_PIPELINES:
+            continue
+        kinds = (
+            [ONLY_ON[point]] if point in ONLY_ON else turns if point in ROUND_COMMIT else [turns[place % len(turns)]]
+        )
+        passing = [how for how in names if how in PASSING.get(point, names)]
+        cells += [Cell(kind, passing[(place + turn) % len(passing)], "kill", point) for turn, kind in enumerate(kinds)]
+    return cells + [Cell(turns[place % len(turns)], how, "kill", "statement") for place, how in enumerate(CHANGING)]
 
 
 @pytest.mark.kill
@@ -188,6 +190,7 @@ def test_a_page_that_comes_twice_is_data_where_no_key_says_otherwise(arena: Aren
 
 def test_every_point_and_every_fault_is_tried() -> None:
     assert {cell.point for cell in sample()} | OF_PIPELINES == set(POINTS)
+    assert {(cell.destination, cell.point) for cell in sample()} >= {(k, p) for k in DESTINATIONS for p in ROUND_COMMIT}
     assert {fault for faults in FAULTS_OF.values() for fault in faults} | {"kill", "pipeline", "torn"} == set(KINDS)
 
 

@@ -1,26 +1,41 @@
 """The sources and destinations of the matrix. One more is one more line here."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.rest_api import Stub
 from tests.types.case import Origin
 from tests.types.destinations import Arrival, InDuckDB, InPostgres
 from tests.types.from_duckdb import FromDuckDB
 from tests.types.from_parquet import FromParquet
 from tests.types.from_postgres import FromPostgres
+from tests.types.from_rest import FromRest
 from tests.types.from_sqlite import FromSqlite
 from tests.types.from_text_files import FromCsv, FromJson
 
-ORIGINS: dict[str, Callable[[Path, PostgresServer, str], Origin]] = {
-    "PostgreSQL": lambda folder, server, database: FromPostgres(server, database),
-    "DuckDB": lambda folder, server, database: FromDuckDB(folder),
-    "SQLite": lambda folder, server, database: FromSqlite(folder),
-    "Parquet": lambda folder, server, database: FromParquet(folder),
-    "CSV": lambda folder, server, database: FromCsv(folder),
-    "JSON": lambda folder, server, database: FromJson(folder),
+
+@dataclass(frozen=True)
+class Place:
+    """What a source may keep its originals in."""
+
+    folder: Path
+    server: PostgresServer
+    database: str
+    api: Stub
+
+
+ORIGINS: dict[str, Callable[[Place], Origin]] = {
+    "PostgreSQL": lambda place: FromPostgres(place.server, place.database),
+    "DuckDB": lambda place: FromDuckDB(place.folder),
+    "SQLite": lambda place: FromSqlite(place.folder),
+    "Parquet": lambda place: FromParquet(place.folder),
+    "CSV": lambda place: FromCsv(place.folder),
+    "JSON": lambda place: FromJson(place.folder),
+    "REST": lambda place: FromRest(place.api),
 }
 ARRIVALS: dict[str, Callable[[Path, PostgresServer, str], Arrival]] = {
     "DuckDB": lambda folder, server, database: InDuckDB(folder),

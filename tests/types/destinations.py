@@ -35,6 +35,11 @@ class Arrival(Protocol):
         ...
 
 
+def _quoted(*names: str) -> str:
+    """``"a"."b"``, by a rule of this module's own."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
 _MOMENTS = ("DATE", "TIME", "INTERVAL", "UUID")
 
 
@@ -53,10 +58,10 @@ class InDuckDB:
             return connection.execute(sql).fetchall()
 
     def columns(self, table: Table) -> dict[str, str]:
-        return {name: kind for name, kind, *_ in self._ask(f'DESCRIBE "{table.schema}"."{table.name}"')}
+        return {name: kind for name, kind, *_ in self._ask(f"DESCRIBE {_quoted(table.schema, table.name)}")}
 
     def values(self, table: Table, column: str, kind: str, family: str) -> list[Any]:
-        asked = f'"{column}"'
+        asked = _quoted(column)
         if family == "interval" and kind == "INTERVAL":
             parts = [f"date_part('{part}', {asked})" for part in ("year", "month", "day", "hour", "minute")]
             asked = (
@@ -65,9 +70,9 @@ class InDuckDB:
             )
         elif kind.startswith(_MOMENTS):
             asked = f"CAST({asked} AS VARCHAR{'[]' * kind.count('[]')})"
-        elif family == "document" and kind != "JSON":
+        elif family == "document" and kind not in ("JSON", "VARCHAR"):
             asked = f"CAST(to_json({asked}) AS VARCHAR)"
-        return [row[0] for row in self._ask(f'SELECT {asked} FROM "{table.schema}"."{table.name}" ORDER BY id')]
+        return [row[0] for row in self._ask(f"SELECT {asked} FROM {_quoted(table.schema, table.name)} ORDER BY id")]
 
     def own(self, case: Case) -> tuple[str, ...]:
         return (case.word,)
@@ -87,21 +92,20 @@ class InPostgres:
             host="127.0.0.1", port=server.port, database=database, user="postgres", password=server.password
         )
 
-    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+    def _ask(self, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
         with closing(self._connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(sql)
+            cursor.execute(sql, parameters or None)
             return list(cursor.fetchall())
 
     def columns(self, table: Table) -> dict[str, str]:
-        return dict(
-            self._ask(
-                "SELECT attname, format_type(atttypid, atttypmod) || repeat('[]', attndims - 1) FROM pg_attribute "
-                f'WHERE attrelid = \'"{table.schema}"."{table.name}"\'::regclass AND attnum > 0 ORDER BY attnum'
-            )
+        asked = (
+            "SELECT attname, format_type(atttypid, atttypmod) || repeat('[]', attndims - 1) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
         )
+        return dict(self._ask(asked, _quoted(table.schema, table.name)))
 
     def values(self, table: Table, column: str, kind: str, family: str) -> list[Any]:
-        name = f'"{column}"'
+        name = _quoted(column)
         asked = f"{name}::text[]" if kind.endswith("[]") else f"{name}::text"
         if kind in ("real", "double precision"):
             asked = f"float8send({name}::float8)"
@@ -113,7 +117,7 @@ class InPostgres:
                 f"(extract(hour FROM {name}) * 60 + extract(minute FROM {name})) * 60000000 "
                 f"+ extract(microsecond FROM {name})]::bigint[]"
             )
-        rows = [row[0] for row in self._ask(f'SELECT {asked} FROM "{table.schema}"."{table.name}" ORDER BY id')]
+        rows = [row[0] for row in self._ask(f"SELECT {asked} FROM {_quoted(table.schema, table.name)} ORDER BY id")]
         if kind in ("real", "double precision"):
             import struct
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dataflow_platform.core.base import Destination, LoadStrategy, Table
+from dataflow_platform.core.base import Destination, Source, Stream, Table
 from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
@@ -28,17 +28,21 @@ class Cell:
 
 def load(origin: Origin, cases: Sequence[Case], destination: Destination, target: Table) -> None:
     """Two loads of the same rows: the first makes the table, the second adds to it."""
-    for number in (1, 2):
-        source, stream = origin.offer(cases)
-        strategy: LoadStrategy = Append()
-        publish(
-            stage(
-                StreamLoad(
-                    pipeline=f"types_{target.name}_{number}", stream=stream, source=source, destination=destination,
-                    target=target, strategy=strategy, strategy_name="append", load_id=uuid.uuid4().hex,
-                )
+    for _ in (1, 2):
+        load_from(*origin.offer(cases), destination, target)
+
+
+def load_from(source: Source, stream: Stream, destination: Destination, target: Table) -> None:
+    """One load by ``append``, which begins at the beginning."""
+    load_id = uuid.uuid4().hex
+    publish(
+        stage(
+            StreamLoad(
+                pipeline=load_id, stream=stream, source=source, destination=destination, target=target,
+                strategy=Append(), strategy_name="append", load_id=load_id,
             )
-        )  # fmt: skip
+        )
+    )  # fmt: skip
 
 
 def cells(origin: Origin, arrival: Arrival) -> Iterator[tuple[Case, Cell]]:

@@ -24,7 +24,7 @@ back by the destination's own driver and compared with the original, floats to t
 A value that changes without a word is a failing test.
 
 {count} types and spellings, {cells} cells. Not tried: `hstore` and `xml` (the PostgreSQL of the tests is built without
-them). MariaDB is not shipped yet.
+them). MySQL and MariaDB are not in this table yet.
 
 ## Rules for files
 
@@ -35,9 +35,17 @@ them). MariaDB is not shipped yet.
 - **JSON** numbers keep the digits of the file. One with a fraction is a DOUBLE where a double holds it exactly; a
   column with a longer one is text, and `columns: {{price: "DECIMAL(20,2)"}}` makes a number of it. Objects, lists and
   columns that mix texts with numbers stay JSON. A key the first rows did not have, or one twice in a line, is refused.
+- Blanks round a column's name in the first line of a CSV file do not count. Two names that differ only in case are
+  refused.
 - Dates and times are read in ISO 8601 only. One with an offset becomes the instant it means, in UTC.
 - A type declared under `columns` refuses what it would have to round.
 - **Parquet**: decimals beyond 38 digits are refused; so are nanoseconds of times and of timestamps with zone.
+
+## SQLite
+
+A SQLite column holds any value. One that declares a whole number, a text, a REAL, bytes, a DATE or a DATETIME is read
+as that, and the load is refused where SQLite finds another kind of value in it; `as_text` reads such a column as text.
+DECIMAL and NUMERIC are the doubles SQLite makes of them. A column without a type is text.
 
 ## PostgreSQL as destination
 

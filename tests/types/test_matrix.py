@@ -1,13 +1,15 @@
 """Every type of every source into every destination: exact, widened as docs/types.md says, or refused in words."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.rest_api import serve
 from tests.types.case import Case, Origin
-from tests.types.conftest import ARRIVALS, ORIGINS
+from tests.types.conftest import ARRIVALS, ORIGINS, Place
 from tests.types.matrix import Cell, cells
 from tests.types.page import PAGE, rendered
 
@@ -17,8 +19,10 @@ Found = dict[str, dict[str, list[tuple[Case, Cell]]]]
 @pytest.fixture(scope="module")
 def origins(
     postgres_server: PostgresServer, database: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Origin]:
-    return {name: make(tmp_path_factory.mktemp("from"), postgres_server, database) for name, make in ORIGINS.items()}
+) -> Iterator[dict[str, Origin]]:
+    with serve() as server:
+        place = Place(tmp_path_factory.mktemp("from"), postgres_server, database, server)
+        yield {name: make(place) for name, make in ORIGINS.items()}
 
 
 @pytest.fixture(scope="module")

@@ -100,10 +100,11 @@ def source_column(
     """
     column = _Declared(*row)
     name, here = ticked(column.name), f"c{position}"
+    sql: tuple[str, ...]
     if column.name in as_text:
         sql, cast, cursor = (_as_text(column, name),), here, ""
     elif column.kind in _DATED:
-        sql, cast, cursor = *_dated(column, name, position), column.kind
+        (sql, cast), cursor = _dated(column, name, position), column.kind
     elif column.kind in _GEOMETRY:
         guard = f"CASE WHEN ST_SRID({name}) <> 0 THEN CONCAT('a geometry of SRID ', ST_SRID({name})) END AS g{position}"
         sql, cast, cursor = (f"HEX(ST_AsWKB({name}))", guard), _guarded(column, position, f"unhex({here})"), ""

@@ -52,7 +52,7 @@ class MySQLConnection(Connector):
             database=self.database,
             user=self.user,
             # The driver would encode text as latin1.
-            password=self.password.encode(),  # type: ignore[arg-type]
+            password=self.password.encode(),
             charset="utf8mb4",
             connect_timeout=_CONNECT_SECONDS,
             init_command="SET SESSION TRANSACTION READ ONLY",
@@ -97,7 +97,7 @@ class MySQLConnection(Connector):
 
     def attach(self, connection: duckdb.DuckDBPyConnection, alias: str, encrypted: bool) -> None:
         """Attach the server. Its secret is gone on return. ``encrypted``: what ``ssl_mode: auto`` came to."""
-        mode = self.ssl_mode
+        mode: str = self.ssl_mode
         if mode == "auto":
             mode = "verify_identity" if encrypted else "disabled"
         words = {"ssl_mode": mode}

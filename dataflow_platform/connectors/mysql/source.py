@@ -52,14 +52,15 @@ class MySQLStream(Spec):
 
 
 class MySQL(MySQLConnection, Source):
-    """MySQL 5.7 and newer, MariaDB 10.5 and newer."""
+    """MySQL and MariaDB: a table or a view is a stream."""
 
     StreamOptions: ClassVar[type[Spec]] = MySQLStream
     facts: ClassVar[ConnectorFacts] = ConnectorFacts(
         title="MySQL and MariaDB",
         family="database",
         evidence="real_server",
-        evidence_note="MariaDB 10.11 of Debian, started by the tests, with and without TLS; no MySQL was tried",
+        evidence_note="MariaDB 10.11 of Debian, started by the tests, with and without TLS; MySQL 8, Aurora, TiDB and "
+        "other relatives were not tried",
         extra="mysql",
     )
 

@@ -178,6 +178,23 @@ def _array(column: _Declared, quoted: str) -> tuple[str, str]:
     return f"to_json({quoted}::text[])::text", f"CAST(CAST({quoted} AS JSON) AS {inner}{'[]' * column.dims})"
 
 
+def refuse_unfit(columns: list[SourceColumn], table: str, where: Location) -> None:
+    """ConfigError ``postgres.columns`` for a table without a column, or with two whose names differ only in case."""
+    names: dict[str, str] = {}
+    for column in columns:
+        other = names.setdefault(column.name.lower(), column.name)
+        if other != column.name:
+            raise ConfigError(
+                "postgres.columns",
+                f"'{other}' and '{column.name}' of {table} differ only in case, and the engine takes them for one",
+                where=where,
+                fix="read a view that renames one of them",
+            )
+    if not columns:
+        fix = "add a column, or leave the table out"
+        raise ConfigError("postgres.columns", f"{table} has no column", where=where, fix=fix)
+
+
 def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
     """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
     for column in columns:

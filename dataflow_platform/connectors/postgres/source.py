@@ -11,7 +11,14 @@ from typing import ClassVar
 import duckdb
 from pydantic import Field
 
-from dataflow_platform.connectors.postgres.columns import COLUMNS, SourceColumn, condition, find, source_column
+from dataflow_platform.connectors.postgres.columns import (
+    COLUMNS,
+    SourceColumn,
+    condition,
+    find,
+    refuse_unfit,
+    source_column,
+)
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
@@ -129,6 +136,7 @@ class Postgres(PostgresConnection, Source):
         oid, usable, scannable = found[0]
         as_text = stream.options.as_text if isinstance(stream.options, PostgresStream) else ()
         columns = [source_column(row, as_text) for row in self.ask(COLUMNS, oid)]
+        refuse_unfit(columns, f"{schema}.{table}", self.where())
         denied = [column.name for column in columns if not column.readable]
         if denied or not usable:
             part = f"columns {', '.join(denied)} of " if len(denied) < len(columns) and usable else ""

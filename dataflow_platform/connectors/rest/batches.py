@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * 19
+_DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
+_LONG_NUMBER = b"0" * 17
+"""A point and 16 digits: any 15 survive a double, more may not."""
 _DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),(\d{1,2})\)")
 _ALIASES = {
     "TEXT": "VARCHAR",
@@ -83,8 +84,8 @@ def parse_kind(name: str, text: str) -> str:
 def decode(body: bytes, exact: bool) -> Any:
     """The JSON value of ``body``; ValueError where it is none.
 
-    The fast decoder turns integers beyond 64 bits into rounded floats without a word, so a body
-    with so long a run of digits goes through the slow one, whose fractions are Decimals.
+    The fast decoder turns integers beyond 64 bits and long fractions into rounded floats without a
+    word, so a body with so long a run of digits goes through the slow one, whose fractions are Decimals.
     """
     if exact or _LONG_NUMBER in body.translate(_DIGITS):
         return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
@@ -230,7 +231,12 @@ def _whole(value: Any) -> int:
 
 
 def _double(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    if Decimal(repr(number)) != value:
+        raise ValueError("more digits than a double keeps")
+    return number
 
 
 def _texts(values: Iterable[Any], types: set[type]) -> list[str | None]:
@@ -257,6 +263,19 @@ def json_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
     try:
-        return orjson.dumps(value, default=float).decode()
+        return orjson.dumps(value, default=_digits).decode()
     except TypeError:  # an integer beyond 64 bits
-        return json.dumps(value, default=float, ensure_ascii=False, separators=(",", ":"))
+        return orjson.dumps(_written(value), default=_digits).decode()
+
+
+def _digits(value: Any) -> orjson.Fragment:
+    return orjson.Fragment(str(value))
+
+
+def _written(value: Any) -> Any:
+    """``value`` with its long integers as the digits they are written with."""
+    if isinstance(value, dict):
+        return {name: _written(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    return _digits(value) if type(value) is int and not -(2**63) <= value < 2**64 else value
