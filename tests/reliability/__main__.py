@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="what the rounds are drawn from")
     parser.add_argument("--round", type=int, help="run this round of one destination alone, write no page")
     parser.add_argument("--destinations", nargs="+", default=arena.DESTINATIONS, choices=arena.DESTINATIONS)
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page from the rounds kept so far")
     options = parser.parse_args()
     # Server and folders are ours to clean up, whoever ends the campaign.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -32,6 +33,9 @@ def main() -> int:
     rounds: list[dict[str, Any]] = []
     with arena.opened() as opened:
         for destination in options.destinations:
+            if options.page:
+                rounds += _kept(options.seed, destination)
+                continue
             plan = Plan(opened, options.seed, destination)
             if options.round is not None:
                 told = _play(opened, plan, options.round)
@@ -47,14 +51,11 @@ def main() -> int:
 
 
 def _run(opened: arena.Arena, plan: Plan, wanted: int) -> list[dict[str, Any]]:
-    kept = ROOT / ".dataflow" / "torture" / f"{plan.seed}-{plan.destination}.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.touch()
-    done = len(kept.read_text().splitlines())
+    done = len(_kept(plan.seed, plan.destination))
     if done:
-        print(f"{plan.destination}: {done} rounds of seed {plan.seed} were run before ({kept} holds them)")
+        print(f"{plan.destination}: {done} rounds of seed {plan.seed} were run before")
     begun, wrong = time.monotonic(), 0
-    with kept.open("a") as file:
+    with _file(plan.seed, plan.destination).open("a") as file:
         for number in range(done, wanted):
             told = _play(opened, plan, number)
             file.write(json.dumps(told) + "\n")
@@ -69,7 +70,18 @@ def _run(opened: arena.Arena, plan: Plan, wanted: int) -> list[dict[str, Any]]:
                     f"{plan.destination}: {number + 1} of {wanted} rounds, {wrong} differ, {pace:.2f} s each",
                     flush=True,
                 )
-    return [json.loads(line) for line in kept.read_text().splitlines()][:wanted]
+    return _kept(plan.seed, plan.destination)[:wanted]
+
+
+def _file(seed: int, destination: str) -> Path:
+    path = ROOT / ".dataflow" / "torture" / f"{seed}-{destination}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def _kept(seed: int, destination: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _file(seed, destination).read_text().splitlines()]
 
 
 @cache

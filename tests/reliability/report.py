@@ -56,15 +56,18 @@ def write(page: Path, campaign: Campaign) -> None:
 
 def _summary(campaign: Campaign) -> str:
     rounds, wrong = campaign.rounds, [each for each in campaign.rounds if each["outcome"]["wrong"]]
-    found, struck = _findings(rounds), [_struck(rounds, how) for how in ("killed", "failed", "")]
+    totals = []
+    for name in (*campaign.destinations, "all"):
+        these = _those(rounds, lambda each, n=name: n in ("all", each["destination"]))
+        totals.append([name, len(these), *(_struck(these, how) for how in ("killed", "failed", "")), *_findings(these)])
     differences = "\n".join(f"- round {each['round']}: {each['outcome']['differs']}" for each in wrong)
     return f"""# Reliability: loads that were broken on purpose
 
-Written by `make torture N={len(rounds)} SEED={campaign.seed}` on {datetime.now(UTC):%Y-%m-%d}.
+Written by `make torture` (seed {campaign.seed}) on {datetime.now(UTC):%Y-%m-%d}.
 Each round breaks one load, runs it again under the same load id, and compares what it leaves with loads nobody
 disturbed.
 
-{_table(("rounds", "killed", "failed", "no effect", *_FOUND), [(len(rounds), *struck, *found)])}
+{_table(("destination", "rounds", "killed", "failed", "no effect", *_FOUND), totals)}
 
 Differences: {differences or "none."}
 
