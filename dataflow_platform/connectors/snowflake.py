@@ -16,8 +16,8 @@ class Snowflake(SqlSource):
         title="Snowflake",
         family="warehouse",
         evidence="unverified",
-        evidence_note="written from the documents of snowflake-sqlalchemy 2.1, whose dialect compiled its SELECTs once "
-        "by hand",
+        evidence_note="no test runs it. Once by hand against fakesnow 0.12 (a third party's emulator, with "
+        "snowflake-connector 4): every type, a cursor, a query, discover",
         packages=("snowflake-sqlalchemy>=1.7,<3",),
         grants="GRANT USAGE ON WAREHOUSE w TO ROLE reader; GRANT USAGE ON DATABASE d TO ROLE reader; "
         "GRANT USAGE ON SCHEMA d.sales TO ROLE reader; GRANT SELECT ON ALL TABLES IN SCHEMA d.sales TO ROLE reader;",

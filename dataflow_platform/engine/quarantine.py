@@ -60,8 +60,10 @@ def export_rows(session: Session, schema: str, pipeline: str, stream: str, file:
     session.expose(Table(schema, QUARANTINE))
     return replay_file.write(
         session,
-        "SELECT quarantine_id, source_values, source_types, row_values, reasons, source_position, load_id, run_id, "
-        f"quarantined_at FROM {system_table(schema, QUARANTINE)} WHERE {_open(pipeline, stream, rule, ())} "
+        # As JSON, so that a JSON lines file holds objects, not texts of objects.
+        "SELECT quarantine_id, CAST(COLUMNS(['source_values', 'source_types', 'row_values', 'reasons', "
+        f"'source_position']) AS JSON), load_id, run_id, quarantined_at "
+        f"FROM {system_table(schema, QUARANTINE)} WHERE {_open(pipeline, stream, rule, ())} "
         "ORDER BY quarantined_at, quarantine_id",
         file,
     )

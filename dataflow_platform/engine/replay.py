@@ -124,8 +124,8 @@ _OTHER = "it was set aside under another load strategy, or other options of it"
 def _replay(session: Session, load: StreamLoad, who: str, started: datetime, selected: int) -> Replayed:
     load_id = str(uuid.uuid4())
     session.in_engine(
-        f"UPDATE {_name(PICKED)} SET refusal = 'its load is not in the record' WHERE load_id NOT IN "
-        f"(SELECT load_id FROM {_name(ORDER)})"
+        f"UPDATE {_name(PICKED)} SET refusal = 'its load is not in the record' WHERE refusal IS NULL "
+        f"AND load_id NOT IN (SELECT load_id FROM {_name(ORDER)})"
     )
     batches = _judged(session, load)
     injection.reach("validated")

@@ -25,6 +25,7 @@ NO_SECRETS = {
 }
 # Databases that do not state their grants: why.
 NO_GRANTS = {
+    "delta": "folders of a store, whose own rights apply",
     "duckdb": "a file",
     "sqlite": "a file",
     "mysql": "its field `user` says them",
@@ -32,6 +33,7 @@ NO_GRANTS = {
 }
 # What is not asked for an address: why.
 NO_SERVER = {
+    "delta": "an empty folder is a lake without tables; stores are its own tests' business",
     "files": "reads local folders; a missing one is its own tests' business",
     "rest": "its endpoints are not listed: discover answers with nothing, and that is true without a server",
 }

@@ -133,3 +133,20 @@ def test_nanoseconds_deep_inside_are_found(tmp_path: Path, connection: duckdb.Du
         pq.write_table(pa.table({"v": pa.array([None, [{"at": value}]], kind)}), tmp_path / f"{name}.parquet")
     assert len(rows(source(tmp_path).scan(connection, stream("fine.parquet"), State()))) == 2
     assert "holds nanoseconds" in failure(tmp_path, connection, stream("cut.parquet")).what
+
+
+@pytest.mark.parametrize("file", ["a.csv", "a.jsonl"])
+def test_a_double_written_with_all_its_digits_is_that_double(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, file: str
+) -> None:
+    # "%.17g" of 48.0538086, as R, C and GeoJSON writers print it; the shortest form of the same double is 48.0538086.
+    lines = (
+        "v\n48.053808600000004\n0.10000000000000001\n"
+        if file.endswith("csv")
+        else ('{"v": 48.053808600000004}\n{"v": 0.10000000000000001}\n')
+    )
+    put(tmp_path, file, lines.encode())
+    for columns in ({}, {"v": "DOUBLE"}):
+        scan = source(tmp_path).scan(connection, stream(file, columns=columns), State())
+        assert [str(kind) for kind in scan.relation.types] == ["DOUBLE"]
+        assert sorted(rows(scan)) == [(0.1,), (48.0538086,)]

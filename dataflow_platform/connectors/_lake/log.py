@@ -33,8 +33,6 @@ class Snapshot:
     files: tuple[DataFile, ...]
     properties: Mapping[str, str]
     partition_by: tuple[str, ...] = ()
-    required: frozenset[str] = frozenset()
-    """Columns that may not hold NULL."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def publish(store: Store, opened: OpenTable, ledger: Ledger, layout: Layout) -> 
     removed, added, useless = _rewritten(opened, working, layout)
     properties, expired = ledger.properties(opened.table, ledger.member(opened.table), pending)
     loads = ledger.loads()
-    refuse_nulls(added, opened.snapshot.required if opened.snapshot else frozenset(), name)
+    refuse_nulls(added, frozenset(working.required), name)
     pending.make_durable([*added, *pending.system])
     said = {"loadIds": [load.load_id for load in loads], "removed": len(removed), "added": len(added)}
     commit = Commit(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -143,7 +143,7 @@ class LakeSession(Session):
     def stored(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         """``columns`` with the types they have once they are in the lake; ConfigError where it has none."""
         log = self._lake.log(Table("main", "x"))
-        return tuple(Column(column.name, log.stored(column)) for column in columns)
+        return tuple(replace(column, type=log.stored(column)) for column in columns)
 
     def stage(self, query: str, target: Table) -> Table:
         """Run ``query`` once in the engine, beside no schema's name."""
@@ -257,7 +257,7 @@ class LakeSession(Session):
 
     def _described(self, name: str) -> list[Column]:
         rows = self.connection.execute(f"DESCRIBE FROM {name}").fetchall()
-        return [Column(str(column), str(kind)) for column, kind, *_ in rows]
+        return [Column(str(column), str(kind), nullable=null != "NO") for column, kind, null, *_ in rows]
 
     def _transfer(self, opened: OpenTable, working: WorkingTable, names: Sequence[str], query: str) -> int:
         """Write the rows of an INSERT as files at once: nothing else of the table is read or kept."""

@@ -10,7 +10,7 @@ from sqlglot.errors import SqlglotError
 from dataflow_platform.connectors._lake.file_scan import FILE, ROW
 from dataflow_platform.connectors._lake.working_table import INTERNAL, WorkingTable
 from dataflow_platform.core.base import Table
-from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import quote
 
@@ -152,6 +152,8 @@ class Changes:
         (action,) = tree.args["actions"]
         retyped = isinstance(action, exp.AlterColumn) and action.args.get("dtype") is not None
         gone = isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN"
+        if isinstance(action, exp.AlterColumn) and action.args.get("allow_null") is not None:
+            return self._require(action, table)
         if not (isinstance(action, exp.ColumnDef | exp.RenameColumn) or retyped or gone):
             raise _untold(tree.sql("duckdb"))
         before = table.columns()
@@ -169,6 +171,21 @@ class Changes:
             return 0
         renamed = (action.this.name, action.args["to"].name) if isinstance(action, exp.RenameColumn) else None
         table.altered(renamed, rewritten=not isinstance(action, exp.ColumnDef))
+        return 0
+
+    def _require(self, action: exp.AlterColumn, table: WorkingTable) -> int:
+        """DROP NOT NULL and SET NOT NULL: a matter of the log, which the commit's rows are held against."""
+        name = next(column.name for column in table.columns() if column.name.lower() == action.this.name.lower())
+        if action.args.get("drop"):
+            table.required.discard(name)
+        else:
+            table.show()
+            if self._ask(f"SELECT count(*) FROM {table.rows} WHERE {quote(name)} IS NULL", ()):
+                raise DataError(
+                    "lake.required_column", f"column '{name}' holds NULL", where=table.name.name, fix="fill it first"
+                )
+            table.required.add(name)
+        table.changed = True
         return 0
 
     def _refuse_partition(self, action: exp.Expr, table: WorkingTable) -> None:

@@ -39,6 +39,8 @@ class WorkingTable:
         self._url = url
         self.partition_by = tuple(partition_by)
         self._origin = {column.name: column.name for column in columns}
+        self.required = {column.name for column in columns if not column.nullable}
+        """Columns that may not hold NULL."""
         self.dropped: set[int] = set()
         """Numbers of files whose rows are all gone."""
         self.changed = False
@@ -68,7 +70,7 @@ class WorkingTable:
     def columns(self) -> tuple[Column, ...]:
         """The columns in order, as they are by now."""
         rows = self._engine.execute(f"DESCRIBE {self.added}").fetchall()
-        return tuple(Column(str(name), str(kind)) for name, kind, *_ in rows)
+        return tuple(Column(str(name), str(kind), nullable=name not in self.required) for name, kind, *_ in rows)
 
     def show(self) -> None:
         """Let statements of the engine read the table under its own name, as it is by now."""
@@ -142,6 +144,8 @@ class WorkingTable:
         """Take note that the columns of ``added`` were changed: the others follow it."""
         if renamed:
             self._origin[renamed[1]] = self._origin.pop(renamed[0])
+            if renamed[0] in self.required:
+                self.required = self.required - {renamed[0]} | {renamed[1]}
         known = {column.name for column in self.columns()}
         self._origin = {name: origin for name, origin in self._origin.items() if name in known}
         self.rewritten = self.rewritten or rewritten

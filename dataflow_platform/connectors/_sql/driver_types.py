@@ -16,21 +16,28 @@ _ORACLE = {
 }  # fmt: skip
 """oracledb's types that keep their values on the way; its timestamps may have digits Python's lack."""
 
+_SNOWFLAKE = (
+    "number", "double", "varchar", "date", "timestamp_ntz", "variant", "timestamp_ltz", "timestamp_tz",
+    "timestamp_ntz", "object", "array", "binary", "time", "boolean",
+)  # fmt: skip
+"""Its connector numbers its types."""
 
-def told_by_cursor(driver: str, description: Sequence[Any]) -> dict[str, str]:
-    """Name -> type words of a cursor's columns; a column whose type the driver does not tell is left out."""
-    told = {}
-    for name, code, _, _, precision, scale, *_ in description:
+
+def told_by_cursor(driver: str, description: Sequence[Any]) -> list[str]:
+    """Type words of a cursor's columns, in order; '' where the driver does not tell."""
+    told = []
+    for _, code, _, _, precision, scale, *_ in description:
         if isinstance(code, str):
             word = code.lower()
         elif driver in ("psycopg2", "psycopg"):
             word = _POSTGRES.get(code, "")
+        elif driver == "snowflake":
+            word = _SNOWFLAKE[code] if code < len(_SNOWFLAKE) else ""
         else:
             word = _ORACLE.get(getattr(code, "name", ""), "")
         if word in ("numeric", "number", "decimal") and precision and precision < 1000:
             word = f"{word}({precision},{scale or 0})"
-        if word:
-            told[str(name)] = word
+        told.append(word)
     return told
 
 

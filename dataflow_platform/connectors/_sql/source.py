@@ -274,9 +274,10 @@ class SqlSource(Source):
         empty = sa.select(whole).select_from(selecting.origin(None, None, options.query, []))
         result = connection.execute(empty.where(sa.text("1 = 0")))
         told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
-        names = list(result.keys())
+        # By place: a dialect may spell the names otherwise than its driver.
         known = [
-            (name, kinds.kind_of_words(told.get(name, ""), self.facts.kinds), told.get(name, "")) for name in names
+            (name, kinds.kind_of_words(words, self.facts.kinds), words)
+            for name, words in zip(result.keys(), told, strict=True)
         ]
         return self._settled(known, options)
 

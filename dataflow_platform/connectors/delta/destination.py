@@ -22,7 +22,7 @@ class DeltaDestination(LakeDestination):
         dialect="duckdb",
         identifier_limit=200,
         load_strategies=STRATEGIES,
-        evolutions=frozenset({"add_column", "widen_type"}),
+        evolutions=frozenset({"add_column", "rename_column", "widen_type", "grow_nested", "drop_not_null"}),
         transaction="table_commit",
         single_writer=False,
         read_back="by_copy",

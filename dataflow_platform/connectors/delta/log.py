@@ -59,11 +59,12 @@ class DeltaLog(TableLog):
         protocol.refuse_unknown(table.protocol(), metadata.configuration, self._fields, self.folder)
         return Snapshot(
             version=table.version(),
-            columns=tuple(Column(field["name"], duckdb_type(field)) for field in self._fields),
+            columns=tuple(
+                Column(field["name"], duckdb_type(field), nullable=field["nullable"]) for field in self._fields
+            ),
             files=tuple(_files(table, parts)),
             properties=dict(metadata.configuration),
             partition_by=parts,
-            required=frozenset(field["name"] for field in self._fields if not field["nullable"]),
         )
 
     def stored(self, column: Column) -> str:
@@ -120,6 +121,8 @@ class DeltaLog(TableLog):
                 "dataflow": said,
             }
         }
+        for field, column in zip(fields, commit.columns, strict=True):
+            field["nullable"] = column.nullable
         before = protocol.versions(self._table)
         after = protocol.needed(fields, before)
         if after != before:

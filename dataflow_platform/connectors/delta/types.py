@@ -108,7 +108,7 @@ def fields_of(columns: Sequence[tuple[str, str]], before: Mapping[str, Field]) -
     for name, kind in columns:
         old = before.get(name)
         same = old is not None and duckdb_type(old) == kind
-        fields.append(old if old is not None and same else _field(name, delta_type(name, kind)))
+        fields.append(dict(old) if old is not None and same else _field(name, delta_type(name, kind)))
     return fields
 
 

@@ -14,6 +14,10 @@ from dataflow_platform.core.errors import ConfigError, Location, unknown_name
 from dataflow_platform.core.sql import data_type, literal, quote
 
 _FILE = json_lines.FILE
+_NUMBER = "file_row_number"  # what DuckDB calls the row's number in a Parquet file, from 0
+FILE, ROW = "_dataflow_file", "_dataflow_row"
+PLACES = {FILE: "file", ROW: "row"}
+"""Columns that say where a row stood, and their words."""
 _UNITED = "union_by_name = true, hive_partitioning = false"
 _NOT_UNPACKED = frozenset({"bz2", "xz", "zip", "7z", "lz4", "br", "tar", "tgz", "rar"})
 
@@ -48,6 +52,9 @@ def common_format(files: Sequence[File], options: FilesStream) -> Format:
 def select_from(files: Sequence[File], options: FilesStream, folder_length: int, ask: Ask) -> str:
     """A SELECT over ``files``, exact or failing, with declared types and the file's name applied.
 
+    Behind the columns stand those of ``PLACES`` that are known: a Parquet file numbers its rows, text files are read
+    by several threads that do not count lines.
+
     ``folder_length`` is how many characters of a path lie before the part below the root.
     """
     kind = common_format(files, options)
@@ -58,8 +65,12 @@ def select_from(files: Sequence[File], options: FilesStream, folder_length: int,
         rows, columns = json_lines.rows(paths(files), types, ask)
     else:
         rows, columns = _parquet(files, types, ask)
+    file = f"substr({quote(_FILE)}, {folder_length + 1})"
     if options.filename_column:
-        columns = {**columns, options.filename_column: f"substr({quote(_FILE)}, {folder_length + 1})"}
+        columns = {**columns, options.filename_column: file}
+    columns = {**columns, FILE: file}
+    if kind == "parquet" and _NUMBER not in columns:
+        columns[ROW] = f"{_NUMBER} + 1"
     return f"SELECT {', '.join(exact.named(made, name) for name, made in columns.items())} FROM {rows}"
 
 

@@ -74,12 +74,16 @@ class Files(Source):
             listing.must_be_whole(file)
         try:
             query = self._query(connection, read, options) if read else self._nothing(options, files)
-            relation = connection.sql(query if fresh else f"SELECT * FROM ({query}) WHERE FALSE")
+            located = connection.sql(query if fresh else f"SELECT * FROM ({query}) WHERE FALSE")
+            places = {name: word for name, word in reading.PLACES.items() if name in located.columns}
+            relation = located.select(
+                *(duckdb.ColumnExpression(name) for name in located.columns if name not in places)
+            )
         except duckdb.Error as error:
             raise _unbound(error, read, options) from None
         size = sum(file.size for file in fresh)
         position = dict(state.position) if state.window else {"files": marks}
-        return Scan(relation, position=position, bytes_read=lambda: size)
+        return Scan(relation, position, located if places else None, places, bytes_read=lambda: size)
 
     def explain(self, error: BaseException) -> DataflowError | None:
         """What an error raised while the relation was read means; None where it is none of this source."""

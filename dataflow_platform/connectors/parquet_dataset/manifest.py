@@ -5,7 +5,7 @@ format         1
 version        the number in the manifest's name; the greatest one counts
 committed_at   seconds since 1970
 token          of the session that wrote it
-columns        ``[name, DuckDB type]`` in order
+columns        ``[name, DuckDB type, may hold NULL]`` in order
 partition_by   names of the columns the folders are made of; they are in no file
 files          ``{path, rows, size, partition}``: the paths are below the table's folder
 removed        ``[path, since]``: files of older versions that are not deleted yet
@@ -56,7 +56,7 @@ class ManifestLog(TableLog):
         self._removed = [(path, since) for path, since in said["removed"]]
         return Snapshot(
             version=said["version"],
-            columns=tuple(Column(name, kind) for name, kind in said["columns"]),
+            columns=tuple(Column(name, kind, nullable=nullable) for name, kind, nullable in said["columns"]),
             files=tuple(_file(each) for each in said["files"]),
             properties=said["properties"],
             partition_by=tuple(said["partition_by"]),
@@ -98,7 +98,7 @@ class ManifestLog(TableLog):
             "version": version,
             "committed_at": now,
             "token": commit.token,
-            "columns": [[column.name, column.type] for column in commit.columns],
+            "columns": [[column.name, column.type, column.nullable] for column in commit.columns],
             "partition_by": list(commit.partition_by),
             "files": [_said(file) for file in (*kept, *commit.added)],
             "removed": [[path, since] for path, since in removed if since > now - self._retention],

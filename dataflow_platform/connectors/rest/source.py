@@ -14,7 +14,7 @@ from dataflow_platform.connectors.rest import batches
 from dataflow_platform.connectors.rest.auth import Basic, Bearer, HeaderKey, NoAuth, as_selector
 from dataflow_platform.connectors.rest.client import Access, Client, Page, Walk, place
 from dataflow_platform.connectors.rest.paging import NoPaging, Paging, Request
-from dataflow_platform.connectors.rest.stream import PageStream, Prefetch
+from dataflow_platform.connectors.rest.stream import PAGE, PageStream, Prefetch
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.http import RetryPolicy
@@ -211,9 +211,12 @@ class Rest(Source):
                 sampled.close()
             raise
         rows_of = PageStream(start, options.records, fields, sampled, pages)
+        located = connection.from_arrow(rows_of)
         return Scan(
+            relation=located.select(*(duckdb.ColumnExpression(field.name) for field in fields)),
+            located=located,
+            places={PAGE: "page"},
             # Remembered, so that a run without rows has columns and a type does not change from run to run.
-            relation=connection.from_arrow(rows_of),
             position={"columns": {field.name: field.kind for field in fields if not field.declared}},
             rows_read=rows_of.rows_read,
             bytes_read=lambda: rows_of.bytes,

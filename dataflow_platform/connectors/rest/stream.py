@@ -78,6 +78,10 @@ def _closed() -> TransientError:
     return TransientError("rest.closed", "the scan was closed while it was read", fix="run the load again")
 
 
+PAGE = "_dataflow_page"
+"""The column, behind the others, that holds the number of the page, from 1."""
+
+
 class PageStream:
     """What DuckDB scans: an object with the Arrow stream interface (``__arrow_c_stream__``).
 
@@ -108,7 +112,8 @@ class PageStream:
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         import pyarrow as pa
 
-        reader = pa.RecordBatchReader.from_batches(self._arrow, self._batches())
+        arrow = self._arrow.append(pa.field(PAGE, pa.int32()))
+        reader = pa.RecordBatchReader.from_batches(arrow, self._batches())
         return reader.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
 
     def rows_read(self) -> int:
@@ -139,7 +144,7 @@ class PageStream:
             while page := sample.pop(0) if sample else pages.take():
                 self.bytes += len(page.body)
                 self.rows += len(page.rows)
-                yield self._batch(page)
+                yield _numbered(self._batch(page), page.number)
                 injection.reach("batch_read")
         except Exception as error:
             self.error = error
@@ -152,3 +157,9 @@ class PageStream:
         except InexactError:
             rows = records(decode(page.body, exact=True), self._records_path, page.where)
             return batch(rows, self._fields, self._arrow, page.where)
+
+
+def _numbered(rows: "pa.RecordBatch", number: int) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    return rows.append_column(PAGE, pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows))
