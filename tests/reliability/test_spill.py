@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dataflow_platform.connectors.duckdb import DuckDB
@@ -73,3 +74,15 @@ def test_only_spill_folders_are_removed(tmp_path: Path) -> None:
         (folder / "file").touch()
     DuckDB(path=str(tmp_path / "w.duckdb")).session().close()
     assert [folder.exists() for folder in (*kept, *gone)] == [True, True, False, False]
+
+
+def test_a_session_that_does_not_open_lets_go_of_the_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "w.duckdb")
+    with duckdb.connect(path) as connection:  # what looks like a staging table left behind, and cannot be dropped
+        connection.execute("CREATE TABLE u__dataflow_stage_0123456789ab (i INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TABLE v (i INTEGER REFERENCES u__dataflow_stage_0123456789ab (i))")
+    with pytest.raises(duckdb.Error, match="main key table") as caught:
+        DuckDB(path=path).session()
+    # The error, and with it the frames that opened the file, still lives: another way to open it would be refused.
+    duckdb.connect(path, config={"threads": "1", "memory_limit": "300MB"}).close()
+    assert caught.value is not None

@@ -56,7 +56,9 @@ class DuckDB(Destination):
 
     def session(self) -> "DuckDBSession":
         """Open the file for writing and begin a transaction."""
-        return DuckDBSession(self.connect())
+        connection = self.connect()
+        with _closed_if_it_fails(connection):
+            return DuckDBSession(connection)
 
     def preview(self) -> "DuckDBSession":
         """A session to look with; a file that is not there yet is not made."""
@@ -92,20 +94,30 @@ class DuckDB(Destination):
         if self.threads:
             settings["threads"] = str(self.threads)
         connection = self._openwhen_free(path, settings)
-        # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
-        if connection.execute(
-            "SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NULL"
-        ).fetchall():
-            connection.close()
-            raise _not_a_database(path)
-        _sweep(path)
-        connection.execute("SET TimeZone = 'UTC'")
+        with _closed_if_it_fails(connection):
+            # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
+            if connection.execute(
+                "SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NULL"
+            ).fetchall():
+                raise _not_a_database(path)
+            _sweep(path)
+            connection.execute("SET TimeZone = 'UTC'")
         return connection
 
     def _openwhen_free(
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
         return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
+
+
+@contextmanager
+def _closed_if_it_fails(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A connection nobody gets to hold would keep the file, and its settings, for as long as the error lives."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 _PROCESS = uuid.uuid4().hex[:8]  # process numbers are given again: in a container each start may have the same
