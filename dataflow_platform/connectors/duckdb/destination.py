@@ -93,7 +93,7 @@ class DuckDB(Destination):
         }
         if self.threads:
             settings["threads"] = str(self.threads)
-        connection = self._openwhen_free(path, settings)
+        connection = self._open_when_free(path, settings)
         with _closed_if_it_fails(connection):
             # DuckDB answers a CSV or Parquet file with a database in memory: loads into it would vanish.
             if connection.execute(
@@ -104,7 +104,7 @@ class DuckDB(Destination):
             connection.execute("SET TimeZone = 'UTC'")
         return connection
 
-    def _openwhen_free(
+    def _open_when_free(
         self, path: Path, settings: dict[str, str | bool | int | float | list[str]]
     ) -> duckdb.DuckDBPyConnection:
         return when_free(path, self.wait_seconds, lambda: duckdb.connect(str(path), config=settings))
