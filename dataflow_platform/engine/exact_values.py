@@ -5,16 +5,29 @@ object a row (column -> text, or null). Its types stand beside it.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from dataflow_platform.core.sql import literal, quote
 
+_ARRAY_OF_NUMBERS = re.compile(
+    r"(U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)\[\d+\]"
+)
+_PLAIN_ENUM = re.compile(r"ENUM\('(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)")
 _INEXACT = ("UNION(", "VARIANT")
 
 
 def inexact(kind: str) -> bool:
-    """True for a DuckDB type whose text does not lead back: the member of a UNION, the type inside a VARIANT."""
-    return any(word in kind for word in _INEXACT)
+    """True for a DuckDB type whose text does not lead back: the member of a UNION, the type inside a VARIANT.
+
+    Inside other types the text of an ENUM stands without quotes, whatever signs its values have, and JSON's null is
+    told like no value; inside an array of fixed length no text has quotes.
+    """
+    if re.search(r"\[\d+\]", kind):
+        return _ARRAY_OF_NUMBERS.fullmatch(kind) is None
+    nested_enum = "ENUM(" in kind and not _PLAIN_ENUM.fullmatch(kind)
+    nested_json = kind != "JSON" and re.search(r"\bJSON\b", kind) is not None
+    return nested_enum or nested_json or any(word in kind for word in _INEXACT)
 
 
 def as_texts(columns: Mapping[str, str]) -> str:

@@ -71,7 +71,8 @@ def test_a_value_that_does_not_fit_is_refused_and_never_shown(
     assert caught.value.code == "sql.value"
     assert f"column '{column.strip(chr(34))}'" in caught.value.what
     assert f"holds {words} that does not fit" in caught.value.what
-    assert value.strip("'") not in str(caught.value)
+    told = str(caught.value).replace(str(shop_file), "")  # its name may hold any digit
+    assert value.strip("'") not in told
 
 
 def test_zeros_behind_the_microseconds_are_no_loss(

@@ -86,7 +86,11 @@ WRITTEN = [
         "did you mean 'postgres'?",
     ),
     Mistake(
-        "connector that cannot be read", "source: inbox", "source: warehouse", "connector.not_a_source", "pick another"
+        "connector that cannot be read",
+        "source: inbox",
+        "source: {type: parquet_dataset, path: lake}",
+        "connector.not_a_source",
+        "pick another",
     ),
     Mistake(
         "unknown option of the source",

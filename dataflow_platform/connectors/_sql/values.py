@@ -152,6 +152,9 @@ def _moments(values: Sequence[Any], types: set[type], kind: str, target: "pa.Dat
     zoned = {value.tzinfo is not None for value in values if value is not None}
     if zoned != {kind == "TIMESTAMPTZ"}:
         raise ValueError("a zone, or none, where there should be the other")
+    if kind == "TIMESTAMPTZ":
+        # pyarrow was once seen to take the wall time and leave the zone out: in UTC the two are the same.
+        values = [None if value is None else value.astimezone(dt.UTC) for value in values]
     return pa.array(values, target)
 
 

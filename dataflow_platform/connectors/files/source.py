@@ -19,6 +19,7 @@ from dataflow_platform.connectors.files.stream import FilesStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError
 from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.sql import quote
 
 _KNOWN_FROM = 50  # how many older files tell the columns where there is no new one
 
@@ -76,9 +77,8 @@ class Files(Source):
             query = self._query(connection, read, options) if read else self._nothing(options, files)
             located = connection.sql(query if fresh else f"SELECT * FROM ({query}) WHERE FALSE")
             places = {name: word for name, word in reading.PLACES.items() if name in located.columns}
-            relation = located.select(
-                *(duckdb.ColumnExpression(name) for name in located.columns if name not in places)
-            )
+            shown = ", ".join(quote(name) for name in located.columns if name not in places)
+            relation = located.project(shown)
         except duckdb.Error as error:
             raise _unbound(error, read, options) from None
         size = sum(file.size for file in fresh)
