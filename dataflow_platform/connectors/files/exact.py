@@ -79,9 +79,11 @@ def _number(kind: str, text: str, value: str, declared: bool) -> str:
         return f"({same})"
     short = f"len({text}) <= 15 AND NOT contains(lower({text}), 'e')" if kind == "DOUBLE" else same
     plain = "" if declared else rf" AND NOT regexp_matches({text}, '^\s*(\+|-?0\d)')"
-    # Programs write a double with the fewest digits that tell it from its neighbours, or with all it may need.
-    all_of_it = f"format('{{:.{9 if kind == 'FLOAT' else 17}g}}', {value})"
-    alike = f"{_digits(text)} IN ({_digits(f'CAST({value} AS VARCHAR)')}, {_digits(all_of_it)})"
+    written = [_digits(f"CAST({value} AS VARCHAR)")]
+    if kind in ("DOUBLE", "FLOAT"):
+        # Programs write it with the fewest digits that tell it from its neighbours, or with all it may need.
+        written.append(_digits(f"format('{{:.{17 if kind == 'DOUBLE' else 9}g}}', {value})"))
+    alike = f"{_digits(text)} IN ({', '.join(written)})"
     return f"({value} IS NOT NULL{plain} AND CASE WHEN {short} THEN TRUE ELSE {alike} END)"
 
 
