@@ -12,7 +12,6 @@ import duckdb
 import pytest
 
 from dataflow_platform.connectors.mysql import MySQL
-from dataflow_platform.connectors.mysql import connection as mysql_connection
 from dataflow_platform.core.base import Scan, State, Stream, Window
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 from tests.fixtures.mariadb import MariaDBServer
@@ -255,7 +254,7 @@ def test_words_of_the_query_are_no_complaint(mysql_shop: MySQL) -> None:
 
 def test_without_scanner_the_fix_names_the_package(mysql_shop: MySQL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a wheel nor a way to fetch one: the folder for extensions is empty and offline."""
-    monkeypatch.setattr(mysql_connection.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with (
         duckdb.connect(config={"extension_directory": "/nonexistent/extensions"}) as bare,
         pytest.raises(ConfigError) as caught,

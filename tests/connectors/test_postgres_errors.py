@@ -237,7 +237,7 @@ def test_a_missing_scanner_says_what_to_install(
     shop: Postgres, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No wheel, and no repository to fetch from: DuckDB's folder for extensions is empty and offline."""
-    monkeypatch.setattr(postgres_connection.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     connection.execute("SET extension_directory = '/nonexistent/extensions'")
     with pytest.raises(ConfigError) as caught:
         shop.scan(connection, stream("orders"), State())

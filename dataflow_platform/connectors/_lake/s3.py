@@ -1,16 +1,15 @@
 """An S3-compatible store: rows by DuckDB's httpfs, the log by boto3 with conditional puts."""
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow_platform.connectors._lake.s3_errors import meaning
 from dataflow_platform.connectors._lake.store import Entry, Store
+from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataflowError
-from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.sql import quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,7 +85,7 @@ class S3Store(Store):
 
     def attach(self, engine: "duckdb.DuckDBPyConnection") -> None:
         """Load httpfs from its wheel, and give the engine the key for this bucket and prefix only."""
-        _load_httpfs(engine)
+        load_extension(engine, "httpfs", "httpfs", "s3.httpfs")
         address = (self._endpoint or "").partition("://")[2].rstrip("/")
         given = {
             "KEY_ID": self._credentials.access_key,
@@ -217,25 +216,3 @@ def _thousands(paths: Iterable[str]) -> Iterator[list[str]]:
             some = []
     if some:
         yield some
-
-
-def _load_httpfs(engine: "duckdb.DuckDBPyConnection") -> None:
-    """Load DuckDB's httpfs from the wheel, without the network; else let DuckDB fetch it."""
-    import duckdb
-
-    version = duckdb.__version__
-    package = importlib.util.find_spec("duckdb_extension_httpfs")
-    folder = Path(package.origin).parent if package and package.origin else None
-    wheel = folder and folder / "extensions" / f"v{version}" / "httpfs.duckdb_extension"
-    try:
-        if wheel and wheel.is_file():
-            engine.execute(f"LOAD {literal(str(wheel))}")
-        else:
-            engine.execute("INSTALL httpfs")
-            engine.execute("LOAD httpfs")
-    except duckdb.Error as error:
-        raise ConfigError(
-            "s3.httpfs",
-            f"DuckDB {version} cannot load httpfs: {str(error).splitlines()[0]}",
-            fix=f"pip install duckdb-extension-httpfs=={version}",
-        ) from error

@@ -1,10 +1,8 @@
 """A connection to a MySQL or MariaDB server: the fields, the catalogue questions and DuckDB's attachment."""
 
-import importlib.util
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import duckdb
@@ -12,6 +10,7 @@ from pydantic import Field
 
 from dataflow_platform.connectors.mysql.meanings import meaning
 from dataflow_platform.core.base import Connector
+from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import literal
 
@@ -158,20 +157,5 @@ def _word(value: str) -> str:
 
 
 def load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load DuckDB's scanner from the wheel, without the network; else let DuckDB fetch it."""
-    version = duckdb.__version__
-    package = importlib.util.find_spec("duckdb_extension_mysql_scanner")
-    folder = Path(package.origin).parent if package and package.origin else None
-    try:
-        wheel = folder and folder / "extensions" / f"v{version}" / "mysql_scanner.duckdb_extension"
-        if wheel and wheel.is_file():
-            connection.execute(f"LOAD {literal(str(wheel))}")
-        else:
-            connection.execute("INSTALL mysql")
-            connection.execute("LOAD mysql")
-    except duckdb.Error as error:
-        raise ConfigError(
-            "mysql.scanner",
-            f"DuckDB {version} cannot load its MySQL scanner: {str(error).splitlines()[0]}",
-            fix=f"pip install duckdb-extension-mysql-scanner=={version}",
-        ) from error
+    """Make DuckDB speak to the server."""
+    load_extension(connection, "mysql_scanner", "mysql", "mysql.scanner")

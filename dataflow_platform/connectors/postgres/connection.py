@@ -1,8 +1,6 @@
 """A connection to a PostgreSQL server: the fields both roles share, and the ways to open it."""
 
-import importlib.util
 from contextlib import closing
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import duckdb
@@ -10,6 +8,7 @@ from pydantic import Field
 
 from dataflow_platform.connectors.postgres.meanings import meaning
 from dataflow_platform.core.base import Connector
+from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import literal
 
@@ -128,20 +127,5 @@ def _libpq(value: str) -> str:
 
 
 def load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load DuckDB's scanner from the wheel, without the network; else let DuckDB fetch it."""
-    version = duckdb.__version__
-    package = importlib.util.find_spec("duckdb_extension_postgres_scanner")
-    folder = Path(package.origin).parent if package and package.origin else None
-    try:
-        wheel = folder and folder / "extensions" / f"v{version}" / "postgres_scanner.duckdb_extension"
-        if wheel and wheel.is_file():
-            connection.execute(f"LOAD {literal(str(wheel))}")
-        else:
-            connection.execute("INSTALL postgres")
-            connection.execute("LOAD postgres")
-    except duckdb.Error as error:
-        raise ConfigError(
-            "postgres.scanner",
-            f"DuckDB {version} cannot load its PostgreSQL scanner: {str(error).splitlines()[0]}",
-            fix=f"pip install duckdb-extension-postgres-scanner=={version}",
-        ) from error
+    """Make DuckDB speak to the server."""
+    load_extension(connection, "postgres_scanner", "postgres", "postgres.scanner")
