@@ -16,6 +16,7 @@ from tests.types.from_postgres import FromPostgres
 from tests.types.from_rest import FromRest
 from tests.types.from_sqlite import FromSqlite
 from tests.types.from_text_files import FromCsv, FromJson
+from tests.types.lakes import InDelta, InParquet
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ ORIGINS: dict[str, Callable[[Place], Origin]] = {
 ARRIVALS: dict[str, Callable[[Path, PostgresServer, str], Arrival]] = {
     "DuckDB": lambda folder, server, database: InDuckDB(folder),
     "PostgreSQL": lambda folder, server, database: InPostgres(server, database),
+    "Delta": lambda folder, server, database: InDelta(folder),
+    "Parquet dataset": lambda folder, server, database: InParquet(folder),
 }
 
 
