@@ -200,6 +200,8 @@ def _document(value: pa.Scalar) -> Any:
     if isinstance(value, pa.ListScalar):
         return [_document(each) for each in value.values]
     said = value.as_py()
+    if said != said:
+        return "NaN"
     return Decimal(repr(said) if isinstance(said, float) else said) if isinstance(said, int | float) else said
 
 

@@ -272,7 +272,7 @@ class LakeSession(Session):
         return sum(file.rows or 0 for file in files)
 
     def _layout(self, opened: OpenTable) -> Layout:
-        return Layout(opened.partition_by, self._lake.file_size)
+        return Layout(opened.partition_by, self._lake.file_size, opened.log.empty_is_null)
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Write the staged rows as files; they become the whole table with the commit. Old files stay readable."""
@@ -304,6 +304,13 @@ class LakeSession(Session):
                 f"'{lost}' is no column of the rows" if lost else "a table cannot be partitioned by all its columns",
                 where=f"partition_by.{target.name}",
                 fix="name columns of the stream, and not all of them",
+            )
+        if "*" in asked:  # the engine takes it for every column
+            raise ConfigError(
+                "lake.partition_by",
+                "a table cannot be partitioned by a column called '*'",
+                where=f"partition_by.{target.name}",
+                fix="give the column another name in the pipeline",
             )
         opened.log.check_partition([known[name.lower()] for name in asked])
         return tuple(known[name.lower()].name for name in asked)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,6 +129,13 @@ class LocalStore(Store):
         if isinstance(error, NotADirectoryError | FileExistsError) or "Not a directory" in text:
             return ConfigError(
                 "lake.folder", f"{self._root} is no folder", where="path", fix="name a folder, it is made where missing"
+            )
+        if (isinstance(error, OSError) and error.errno == 36) or "File name too long" in text:
+            return DataError(
+                "lake.path_length",
+                "the name of a file or folder gets longer than the file system allows",
+                where=str(self._root),
+                fix="shorten the schema's or table's name, or the values the table is partitioned by",
             )
         return None
 
