@@ -26,7 +26,7 @@ _IN_ARROW = {
     "utinyint": "uint8", "usmallint": "uint16", "uinteger": "uint32", "ubigint": "uint64", "float": "float",
     "double": "double", "varchar": "string", "blob": "binary", "date": "date32[day]", "time": "time64[us]",
     "timestamp": "timestamp[us]", "timestamp_ns": "timestamp[ns]", "timestamp with time zone": "timestamp[us, tz=UTC]",
-    "uuid": "extension<arrow.uuid>",
+    "uuid": "extension<arrow.uuid>", "json": "extension<arrow.json>",
 }  # fmt: skip
 _IN_DELTA = {
     "boolean": "boolean", "tinyint": "byte", "smallint": "short", "integer": "integer", "bigint": "long",
@@ -80,7 +80,7 @@ class _InFiles(ABC):
             return f"map<{inner['key']}, {inner['value']}>"
         if kind.id == "struct":
             return f"struct<{', '.join(f'{name}: {each}' for name, each in inner.items())}>"
-        return "?" if str(kind) == "JSON" else self.words.get(kind.id, "?")
+        return self.words.get("json" if str(kind) == "JSON" else kind.id, "?")
 
 
 class InDelta(_InFiles):

@@ -207,9 +207,8 @@ class LocalStore(Store):
 
     def lock(self, name: str, wait_seconds: float) -> Callable[[], None]:
         """An advisory lock of the operating system: it ends with the process, however that ends."""
-        place = self._root / ".dataflow_locks"
-        place.mkdir(parents=True, exist_ok=True)
-        file = place / f"{name}.lock"
+        file = self._root / ".dataflow_locks" / f"{name}.lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
         held = FileLock(str(file), is_singleton=False)
         try:
             held.acquire(timeout=wait_seconds, poll_interval=0.05)
@@ -218,7 +217,7 @@ class LocalStore(Store):
             who = f"process {holder[0]}" if holder else "another load"
             raise TransientError(
                 "lake.locked",
-                f"{who} is loading {name}; waited {wait_seconds:g} s",
+                f"{who} is loading {name.replace('/', '.')}; waited {wait_seconds:g} s",
                 where=str(self._root),
                 fix="wait for it, or stop it" + (f" (kill {holder[0]})" if holder else ""),
             ) from error
