@@ -13,7 +13,7 @@ from dataflow_platform.connectors.delta.source import DeltaStream
 from dataflow_platform.core.base import Source, Stream
 from tests.types.case import Case, padded
 from tests.types.from_parquet import CASES as PARQUET
-from tests.types.from_parquet import STRUCTS, TYPES
+from tests.types.from_parquet import STRUCTS
 
 _WORDS: dict[pa.DataType, str] = {
     pa.bool_(): "boolean", pa.int8(): "byte", pa.int16(): "short", pa.int32(): "integer", pa.int64(): "long",
@@ -27,28 +27,27 @@ _WORDS: dict[pa.DataType, str] = {
 """All the primitive types Delta has, and its three nested ones."""
 
 
-def _cases() -> dict[Case, pa.DataType]:
-    found = ((case, TYPES[case.type]) for case in PARQUET)
-    return {
-        Case(_WORDS[kind], case.family, case.values, case.means, case.note, case.word): kind
-        for case, kind in found
-        if kind in _WORDS
-    }
+KINDS = {str(kind): kind for kind in _WORDS}
+CASES = tuple(
+    Case(_WORDS[KINDS[case.type]], case.family, case.values, case.means, case.note, case.word)
+    for case in PARQUET
+    if case.type in KINDS
+)
 
 
 class FromDelta:
     """A table a group of cases."""
 
     title = "Delta"
-    _kinds = {case.label: kind for case, kind in _cases().items()}  # noqa: RUF012  # nobody changes it
-    cases: Sequence[Case] = tuple(_cases())
+    cases: Sequence[Case] = CASES
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._names = folder / "delta", itertools.count()
 
     def offer(self, cases: Sequence[Case]) -> tuple[Source, Stream]:
         name = f"originals_{next(self._names)}"
-        columns = [pa.array(values, self._kinds[case.label]) for case, values in zip(cases, padded(cases), strict=True)]
+        kinds = {word: kind for kind, word in _WORDS.items()}
+        columns = [pa.array(values, kinds[case.type]) for case, values in zip(cases, padded(cases), strict=True)]
         ids = pa.array(range(1, len(columns[0]) + 1), pa.int32())
         table = pa.table([ids, *columns], names=["id", *(f"c{number}" for number in range(len(cases)))])
         write_deltalake(str(self._folder / name), table)
