@@ -69,7 +69,7 @@ def _outcomes(origin: Origin, cases: list[tuple[int, Case]], arrival: Arrival) -
         if len(cases) == 1:
             yield cases[0][0], Cell("refused", error.what)
             return
-        named = {int(found) for found in re.findall(r"\bc(\d+)\b", error.what)}
+        named = {int(found) for found in re.findall(r"\bc(\d+)\b", error.what)} & set(range(len(cases)))
         apart = [named.pop()] if len(named) == 1 else range(len(cases) // 2)
         yield from _outcomes(origin, [cases[number] for number in apart], arrival)
         yield from _outcomes(origin, [case for number, case in enumerate(cases) if number not in apart], arrival)
