@@ -24,8 +24,8 @@ back by the destination's own driver and compared with the original, floats to t
 A value that changes without a word is a failing test.
 
 {count} types and spellings, {cells} cells. A Delta table is read back by the library deltalake and by DuckDB's delta
-extension, which have to agree; a Parquet dataset by pyarrow. Not tried against a server: `hstore` and `xml` (the
-PostgreSQL of the tests is built without them).
+extension, which have to agree; a Parquet dataset by pyarrow. The PostgreSQL of the tests is built without the
+extension `hstore` and without libxml: its `hstore` is a base type of that name, its `xml` was stored unparsed.
 
 ## Rules for files
 
