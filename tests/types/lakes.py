@@ -101,10 +101,11 @@ class InDelta(_InFiles):
     def read(self, table: Table) -> list[pa.Table]:
         path = self._path(table).replace("'", "''")
         by_deltalake = DeltaTable(self._path(table)).to_pyarrow_table()
-        by_duckdb = self._extension().sql(f"SELECT * FROM delta_scan('{path}')").to_arrow_table()
+        by_duckdb = self.extension().sql(f"SELECT * FROM delta_scan('{path}')").to_arrow_table()
         return [by_deltalake, by_duckdb]
 
-    def _extension(self) -> duckdb.DuckDBPyConnection:
+    def extension(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB with its delta extension."""
         if self._duckdb is None:
             package = importlib.util.find_spec("duckdb_extension_delta")
             assert package is not None and package.origin is not None
