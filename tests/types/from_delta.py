@@ -1,5 +1,5 @@
 """Delta's types and values, written by the library deltalake."""
-# ruff: noqa: E501  # one case a line
+# one case a line
 
 import itertools
 from collections.abc import Sequence

@@ -31,7 +31,9 @@ def raw(kind: str, *values: bytes, means: tuple[bytes, ...] | None = None) -> Ca
     return Case(kind, "bytes", tuple(f"X'{value.hex()}'" for value in values), means or values, word="BLOB")
 
 
-def quoted(kind: str, family: str, *values: str, note: str = "", word: str = "", means: tuple[object, ...] | None = None) -> Case:
+def quoted(
+    kind: str, family: str, *values: str, note: str = "", word: str = "", means: tuple[object, ...] | None = None
+) -> Case:
     return Case(kind, family, tuple(f"'{value}'" for value in values), means or values, note, word)
 
 

@@ -29,7 +29,9 @@ def refuse_unkept(files: Sequence[DataFile], columns: Sequence[Column], where: s
         for path, family in _leaves(quote(column.name), duckdb.sqltype(column.type)):
             unkept = _UNKEPT.get(family, set())
             said = (file.statistics.get(path, {}) for file in files)
-            found = next((bound for each in said for bound in (each.get("min"), each.get("max")) if bound in unkept), "")
+            found = next(
+                (bound for each in said for bound in (each.get("min"), each.get("max")) if bound in unkept), ""
+            )
             if found:
                 raise DataError(
                     "lake.value",
