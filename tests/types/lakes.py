@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
@@ -40,7 +40,7 @@ class _InFiles(ABC):
 
     title: str
     destination: Destination
-    words: dict[str, str]
+    words: ClassVar[dict[str, str]]
 
     def __init__(self) -> None:
         self._seen: tuple[Table, list[pa.Table]] | None = None
@@ -87,7 +87,7 @@ class InDelta(_InFiles):
     """Delta tables, read by the library deltalake and by DuckDB's own delta extension."""
 
     title = "Delta"
-    words = {**_IN_DELTA, "decimal": "decimal"}
+    words: ClassVar[dict[str, str]] = {**_IN_DELTA, "decimal": "decimal"}
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -108,7 +108,8 @@ class InDelta(_InFiles):
         """A DuckDB with its delta extension."""
         if self._duckdb is None:
             package = importlib.util.find_spec("duckdb_extension_delta")
-            assert package is not None and package.origin is not None
+            assert package is not None
+            assert package.origin is not None
             wheel = Path(package.origin).parent / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension"
             self._duckdb = duckdb.connect()
             self._duckdb.execute(f"LOAD '{wheel}'; SET TimeZone = 'UTC'")
@@ -134,7 +135,7 @@ class InParquet(_InFiles):
     """A Parquet dataset: the files its newest manifest names, read by pyarrow."""
 
     title = "Parquet dataset"
-    words = {**_IN_ARROW, "decimal": "decimal128"}
+    words: ClassVar[dict[str, str]] = {**_IN_ARROW, "decimal": "decimal128"}
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

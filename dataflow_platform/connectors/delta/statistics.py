@@ -20,7 +20,7 @@ from dataflow_platform.core.sql import quote
 _INDEXED = 32
 """Delta's default number of columns with statistics."""
 _LONGEST = 64
-_LAST = datetime.max.replace(microsecond=999_000)
+_LAST = datetime.fromisoformat("9999-12-31T23:59:59.999")
 _EXACT_DIGITS = 15
 """As many as every double keeps."""
 _WHOLE = {"byte", "short", "integer", "long"}
