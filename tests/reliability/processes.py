@@ -26,7 +26,7 @@ PRELOADED = [
     "dagster._core.storage.schedules", "dagster._core.storage.local_compute_log_manager", "dagster._daemon",
     "dagster._core.scheduler", "dagster._core.run_coordinator", "dagster._core.launcher", "watchdog.observers",
     "dataflow_platform.cli.run", "dataflow_platform.cli.progress", "dataflow_platform.cli.summary",
-    "deltalake", "dataflow_platform.connectors.delta",
+    "deltalake", "dataflow_platform.connectors.delta", "dataflow_platform.connectors.parquet_dataset",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

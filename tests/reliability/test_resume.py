@@ -11,16 +11,16 @@ import pytest
 
 from dataflow_platform.core.injection import POINTS
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.reliability import arena as arenas
 from tests.reliability import small_disk
 from tests.reliability.faults import KINDS
 from tests.reliability.outcome import Outcome, Round
-from tests.reliability.plan import FAULTS_OF, Cell, drawn
+from tests.reliability.plan import FAULTS_OF, Cell, Plan, drawn
 from tests.reliability.rounds import Arena
-from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
 from tests.reliability.workload import KEYED, LOADS, STRATEGIES, destination
 
 SEED = 20
-DESTINATIONS = tuple(FAULTS_OF)
+DESTINATIONS = arenas.DESTINATIONS
 OF_PIPELINES = {"check_reported", "returning", "materialized"}
 """Passed only where Dagster runs the load."""
 ONLY_ON = {
@@ -38,12 +38,8 @@ PASSING = {"statement": CHANGING, "stage_statement": KEYED}
 
 @pytest.fixture(scope="module")
 def arena(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Arena:
-    """DuckDB files and databases of the session's server; golden runs are made as they are asked for."""
-    spill = tmp_path_factory.mktemp("spill")
-    databases = PostgresDatabases(postgres_server, spill)
-    lakes = LakeFolders(tmp_path_factory.mktemp("lakes"), "delta")
-    kinds = {"duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")), "postgres": databases, "delta": lakes}
-    return Arena(kinds, tmp_path_factory.mktemp("projects"))
+    """Warehouses of every kind, databases on the session's server; golden runs are made as they are asked for."""
+    return arenas.arena(tmp_path_factory.mktemp("arena"), postgres_server)
 
 
 def plays(arena: Arena, cell: Cell) -> tuple[Round, Outcome]:
@@ -189,6 +185,23 @@ def test_a_page_that_comes_twice_is_data_where_no_key_says_otherwise(arena: Aren
         assert twice["rows"][0][0] - plain["rows"][0][0] == 1_100 - 20 - 10, how
         assert len(twice["quarantine"]) - len(plain["quarantine"]) == 10, how
         assert twice["state"] == plain["state"], how
+
+
+def test_a_campaign_kills_at_every_point_of_every_strategy_first(arena: Arena) -> None:
+    reached: set[str] = set()
+    for kind in DESTINATIONS:
+        plan = Plan(arena, SEED, kind)
+        kills = [cell for cell in plan.cells if cell.point]
+        # Its share of a campaign of 1,000 rounds is enough for each of them.
+        assert len(kills) <= 1_000 / len(DESTINATIONS)
+        first = [plan.cell(number) for number in range(len(kills))]
+        assert (set(first), len(first)) == (set(kills), len(set(kills)))
+        points = {(cell.strategy, cell.point) for cell in kills if cell.fault == "kill"}
+        assert points == {(how, p) for how in STRATEGIES for end in arena.golden(kind, how).ends for p in end.passages}
+        # One cycle has each cell once.
+        assert {plan.cell(number) for number in range(len(plan.cells))} == set(plan.cells)
+        reached |= {cell.point for cell in kills}
+    assert reached == set(POINTS)
 
 
 def test_every_point_and_every_fault_is_tried() -> None:

@@ -17,8 +17,8 @@ from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import load as line
 from dataflow_platform.engine.stage import stage
-from tests.reliability import processes, workload
-from tests.reliability.warehouses import DuckDBFiles, Fields, Kind, LakeFolders, PostgresDatabases
+from tests.reliability import arena, processes, workload
+from tests.reliability.warehouses import Fields, Kind
 
 ROWS = 6_600 - 120 - 60
 """The rows of a batch without those a step drops and those that are bad."""
@@ -32,13 +32,7 @@ LOCKED = {
 
 @pytest.fixture(scope="module")
 def kinds(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
-    lakes = tmp_path_factory.mktemp("lakes")
-    return {
-        "duckdb": DuckDBFiles(tmp_path_factory.mktemp("files")),
-        "postgres": PostgresDatabases(postgres_server, tmp_path_factory.mktemp("spill")),
-        "delta": LakeFolders(lakes, "delta"),
-        "parquet_dataset": LakeFolders(lakes, "parquet_dataset"),
-    }
+    return arena.kinds(tmp_path_factory.mktemp("kinds"), postgres_server)
 
 
 @dataclass(frozen=True)
