@@ -1,6 +1,6 @@
 """Which round comes as number n: drawn from the seed alone, every cell once before any comes again.
 
-The first time round, the kills at named points come before all other faults.
+The first time round, the kills at named points come before all other faults, and the double kills next.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,7 +64,7 @@ class Plan:
         order = list(range(len(self.cells)))
         Random(f"{self.seed}/{self.destination}/{cycle}").shuffle(order)
         if cycle == 0:
-            order.sort(key=lambda each: not self.cells[each].point)
+            order.sort(key=lambda each: (not self.cells[each].point, self.cells[each].fault != "kill_twice"))
         return self.cells[order[place]]
 
     def round(self, number: int) -> Round:

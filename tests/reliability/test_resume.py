@@ -208,6 +208,8 @@ def test_a_campaign_kills_at_every_point_of_every_strategy_first(arena: Arena) -
         assert (set(first), len(first)) == (set(kills), len(set(kills)))
         points = {(cell.strategy, cell.point) for cell in kills if cell.fault == "kill"}
         assert points == {(how, p) for how in STRATEGIES for end in arena.golden(kind, how).ends for p in end.passages}
+        after = [plan.cell(len(kills) + number) for number in range(len(STRATEGIES))]
+        assert {(cell.fault, cell.strategy) for cell in after} == {("kill_twice", how) for how in STRATEGIES}
         # One cycle has each cell once.
         assert {plan.cell(number) for number in range(len(plan.cells))} == set(plan.cells)
         reached |= {cell.point for cell in kills}
