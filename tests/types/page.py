@@ -57,8 +57,8 @@ comes twice is refused.
 
 An infinite date or timestamp, inside of a list too, and the time 24:00 in a Parquet dataset are refused: DuckDB alone
 would find them again. A column the table is partitioned by holds days of the years 1 to 9999, no text with NUL, not
-the text `__HIVE_DEFAULT_PARTITION__`, and in Delta no empty text. deltalake's own dataset (1.6) finds no row by a filter
-on a column in a file that tells no bounds of it: one with NaN or an infinite number, or a day before year 1.
+the text `__HIVE_DEFAULT_PARTITION__`, and in Delta no empty text. deltalake's own dataset (1.6) finds no row by a
+filter on a column in a file without bounds of it: one with NaN or an infinite number, or a day before year 1.
 """
 
 
