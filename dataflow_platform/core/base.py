@@ -7,11 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
+from dataflow_platform.core.cursor_range import Lookback, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
@@ -43,6 +46,7 @@ class State:
     again (a later row may share it) and recognised. ``boundary_columns`` are the columns they were
     made of, with their types then. ``position`` belongs to the source alone.
     ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
+    ``until`` is set for one reading and never stored: rows whose cursor is not below it are not wanted.
     """
 
     cursor: str | None = None
@@ -51,16 +55,22 @@ class State:
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
     boundary_columns: tuple[Column, ...] = ()
+    until: datetime | Decimal | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``."""
+    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``.
+
+    ``lookback`` and ``upper_bound`` are settled by the engine: a source sees them as the reading's ``State``.
+    """
 
     name: str
     options: Spec
     cursor: str | None = None
     primary_key: tuple[str, ...] = ()
+    lookback: Lookback | None = None
+    upper_bound: UpperBound | None = None
 
 
 @dataclass
@@ -120,10 +130,11 @@ class Source(Connector):
 
     @abstractmethod
     def scan(self, connection: "duckdb.DuckDBPyConnection", stream: Stream, state: State) -> Scan:
-        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``.
+        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``, below ``state.until``.
 
-        Rows equal to the cursor are included. A source may return more rows than asked for (the
-        engine filters again), never fewer. Nothing is read before the relation is executed.
+        Rows equal to the cursor are included; without a cursor those that miss it are, too. A source may
+        return more rows than asked for (the engine filters again), never fewer. Nothing is read before the
+        relation is executed.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ import duckdb
 from dataflow_platform.core.base import Scan, Session, Source, State, Stream, Window
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.engine import reading_range
 from dataflow_platform.engine.contract.types import join, parse
 
 SOURCE_VIEW = "_dataflow_source"
@@ -23,6 +24,8 @@ class Extraction:
     types: dict[str, str]
     places: dict[str, str]
     """Columns of the query that say where a row stood (not in ``columns``), each with its word."""
+    held_back: str | None = None
+    """SQL over the source's rows: TRUE where a row waits above the upper bound; None where there is none."""
 
     @property
     def one_shot(self) -> bool:
@@ -32,6 +35,8 @@ class Extraction:
 
 def extract(session: Session, source: Source, stream: Stream, state: State, locate: bool = False) -> Extraction:
     """Open the scan of ``stream`` on the session's connection and say which of its rows are wanted.
+
+    ``state`` is what ``reading_range.to_read`` made of the stored one.
 
     ``locate``: with the columns that say where each row stood, where the source knows.
 
@@ -53,7 +58,11 @@ def extract(session: Session, source: Source, stream: Stream, state: State, loca
     (scan.relation if located is None else located).create_view(SOURCE_VIEW, replace=True)
     selected = ", ".join(quote(name) for name in (*columns, *places))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return Extraction(scan, f"SELECT {selected} FROM {SOURCE_VIEW}{where}", columns, cursor_type, types, places)
+    held = None
+    if state.until is not None and stream.cursor and state.window is None:
+        held = f"NOT ({reading_range.below(stream.cursor, types[stream.cursor], state)})"
+    query = f"SELECT {selected} FROM {SOURCE_VIEW}{where}"
+    return Extraction(scan, query, columns, cursor_type, types, places, held)
 
 
 def _type_of(column: str, types: dict[str, str], path: str) -> str:
@@ -82,9 +91,13 @@ def _conditions(stream: Stream, state: State, types: dict[str, str], cursor_type
     if state.window:
         kind = _type_of(state.window.column, types, "partition.by")
         return [in_window(state.window, state.window.column, kind)]
-    if stream.cursor and state.cursor is not None:
-        return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {cursor_type})"]
-    return []
+    if not stream.cursor:
+        return []
+    reading_range.refuse_unfit_type(stream, types[stream.cursor])
+    wanted = [reading_range.below(stream.cursor, types[stream.cursor], state)] if state.until is not None else []
+    if state.cursor is not None:
+        wanted.append(f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {cursor_type})")
+    return wanted
 
 
 def in_window(window: Window, column: str, kind: str) -> str:

@@ -15,6 +15,7 @@ from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
+from dataflow_platform.engine import reading_range
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import resolve
@@ -136,6 +137,11 @@ def _stream(
             where="load",
             fix="declare primary_key: [column, ...] or use load: append",
         )
+    try:
+        reading_range.refuse_unfit(resolved, strategy, strategy_name)
+    except ConfigError as error:
+        place = document.locate(*path, str(error.where.path))
+        raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
     asset = StreamAsset(
         pipeline=spec,
         spec=stream,

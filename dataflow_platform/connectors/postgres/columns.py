@@ -4,13 +4,12 @@ The scanner alone is not exact: numeric without precision becomes DOUBLE, NaN be
 char(n) go. What it reads exactly is left to it; everything else travels as text.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dataflow_platform.core.base import State, Stream
-from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.server_filter import ServerDialect, Sign
 from dataflow_platform.core.sql import literal, quote
 
 NOT_HELD = "DuckDB holds no such value"
@@ -195,46 +194,30 @@ def refuse_unfit(columns: list[SourceColumn], table: str, where: Location) -> No
         raise ConfigError("postgres.columns", f"{table} has no column", where=where, fix=fix)
 
 
-def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
-    """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
-    for column in columns:
-        if column.name == name:
-            return column
-    raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
-
-
-def condition(columns: list[SourceColumn], stream: Stream, state: State, where: Location) -> str:
-    """The server's WHERE clause: the window, or at or after the cursor; '' where it cannot be said exactly."""
-    if state.window:
-        column = find(columns, state.window.column, where)
-        bounds = [_bound(column.cursor, moment) for moment in (state.window.start, state.window.end)]
-        name = quote(column.name)
-        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
-    if not stream.cursor:
-        return ""
-    column = find(columns, stream.cursor, where)
-    if column.cursor is None:
-        raise ConfigError(
-            "postgres.cursor",
-            f"column '{column.name}' cannot be a cursor: DuckDB does not keep its order",
-            where=where,
-            fix="use a column of a whole number, numeric(p,s), date, time, timestamp, uuid or character type",
-        )
-    if state.cursor is None or not re.fullmatch(_CURSORS[column.cursor], state.cursor):
-        return ""
-    name, value = quote(column.name), literal(state.cursor)
-    if column.cursor not in _CHARACTERS:
-        return f" WHERE {name} >= {value}"
-    compared = _characters(name) if column.cursor == "bpchar" else f"{name}::text"
+def _compared(name: str, kind: str, sign: Sign, value: str) -> str:
+    if kind not in _CHARACTERS:
+        return f"{name} {sign} {literal(value)}"
+    characters = _characters(name) if kind == "bpchar" else f"{name}::text"
     # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
-    return f' WHERE {compared} COLLATE "C" >= {value}'
+    return f'{characters} COLLATE "C" {sign} {literal(value)}'
 
 
-def _bound(kind: str | None, moment: datetime) -> str | None:
-    """One edge of a window as the server's literal; columns without a zone hold the edge's wall time."""
+def _moment(kind: str | None, moment: datetime) -> str | None:
+    """A time as the server's literal; columns without a zone hold its wall time."""
     aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if kind == "timestamptz":
         return f"TIMESTAMPTZ '{aware.isoformat(sep=' ')}'"
     if kind == "timestamp":
         return f"TIMESTAMP '{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
     return f"DATE '{moment.date().isoformat()}'" if kind == "date" else None
+
+
+DIALECT = ServerDialect(
+    name="postgres",
+    cursor_types="a whole number, numeric(p,s), date, time, timestamp, uuid or character type",
+    cursors=_CURSORS,
+    numbers=frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"}),
+    quoted=quote,
+    compared=_compared,
+    moment=_moment,
+)

@@ -13,15 +13,15 @@ from pydantic import Field
 
 from dataflow_platform.connectors.postgres.columns import (
     COLUMNS,
+    DIALECT,
     SourceColumn,
-    condition,
-    find,
     refuse_unfit,
     source_column,
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
+from dataflow_platform.core.server_filter import condition, find
 from dataflow_platform.core.sql import literal, qualified, quote
 
 _READABLE = "('r', 'p', 'v', 'm', 'f')"
@@ -87,7 +87,7 @@ class Postgres(PostgresConnection, Source):
         """
         schema, table = self._table(stream)
         columns, scannable = self._describe(schema, table, stream)
-        where = condition(columns, stream, state, self.where())
+        where = condition(DIALECT, columns, stream, state, self.where())
         # A connection of its own: DETACH inside the caller's transaction would abort that.
         side = connection.cursor()
         alias = f"postgres_{uuid.uuid4().hex[:12]}"
