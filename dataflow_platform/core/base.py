@@ -5,7 +5,7 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -27,6 +27,7 @@ from dataflow_platform.core.load_plan import RowShape as RowShape
 from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
+from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -63,6 +64,8 @@ class Stream:
     """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``.
 
     ``lookback`` and ``upper_bound`` are settled by the engine: a source sees them as the reading's ``State``.
+    A source may leave out columns that are not in ``columns`` (None: all are wanted, as where one of them is unknown
+    to it), and rows that fail one of ``keeps``: the pipeline's steps would.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Stream:
     primary_key: tuple[str, ...] = ()
     lookback: Lookback | None = None
     upper_bound: UpperBound | None = None
+    columns: tuple[str, ...] | None = None
+    keeps: tuple[Predicate, ...] = ()
 
 
 @dataclass
@@ -81,6 +86,7 @@ class Scan:
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
     (None: the engine counts). ``close`` frees what the scan holds.
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
+    ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
 
     relation: "duckdb.DuckDBPyRelation"
@@ -90,6 +96,7 @@ class Scan:
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -136,6 +143,10 @@ class Source(Connector):
         return more rows than asked for (the engine filters again), never fewer. Nothing is read before the
         relation is executed.
         """
+
+    def consistent(self) -> AbstractContextManager[None]:
+        """A block in which all scans see one state of the system, where the source can promise that."""
+        return nullcontext()
 
     @abstractmethod
     def discover(self) -> list[str]:
@@ -258,6 +269,14 @@ class Transformation(ABC):
     @abstractmethod
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
+
+    def condition(self) -> str | None:
+        """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""
+        return None
+
+    def selection(self) -> tuple[str, ...] | None:
+        """The columns it keeps, where dropping the others is all it does."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,26 @@ from typing import Literal, Protocol, TypeVar
 
 from dataflow_platform.core.base import State, Stream
 from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.predicate import Predicate
 
 Sign = Literal[">=", "<"]
 
 
-class FilteredColumn(Protocol):
-    """A column of the server. ``cursor`` is its kind where its order is that of DuckDB, else None."""
+class NamedColumn(Protocol):
+    """A column of the server."""
 
     @property
     def name(self) -> str: ...
+
+
+class FilteredColumn(NamedColumn, Protocol):
+    """``cursor`` is its kind where its order is that of DuckDB, else None."""
+
     @property
     def cursor(self) -> str | None: ...
 
 
-C = TypeVar("C", bound=FilteredColumn)
+C = TypeVar("C", bound=NamedColumn)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class ServerDialect:
     quoted: Callable[[str], str]
     compared: Callable[[str, str, Sign, str], str]
     moment: Callable[[str | None, datetime], str | None]
+    keeps: Callable[[str, str, Predicate], str | None] | None = None
+    """SQL of a predicate over the quoted column of a kind; None where the server could judge otherwise than DuckDB."""
 
 
 def find(columns: Sequence[C], name: str, where: Location) -> C:
@@ -53,17 +61,40 @@ def find(columns: Sequence[C], name: str, where: Location) -> C:
     raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
 
 
+def wanted(columns: Sequence[C], stream: Stream) -> list[C]:
+    """The columns the pipeline reads, in their order; all where it names one that is not there."""
+    if stream.columns is None:
+        return list(columns)
+    names = {name.lower() for name in stream.columns}
+    found = [column for column in columns if column.name.lower() in names]
+    return found if len(found) == len(names) else list(columns)
+
+
 def condition(
     dialect: ServerDialect, columns: Sequence[FilteredColumn], stream: Stream, state: State, where: Location
 ) -> str:
-    """`` WHERE ...`` for the window, or for what lies between cursor and upper bound; '' where nothing is said."""
+    """`` WHERE ...`` for the part of the stream that is read and the rows the pipeline keeps; '' for all of it."""
+    said = _part_read(dialect, columns, stream, state, where)
+    known = {column.name.lower(): column for column in columns}
+    for predicate in stream.keeps:
+        column = known.get(predicate.column.lower())
+        if column is not None and column.cursor is not None and dialect.keeps is not None:
+            kept = dialect.keeps(dialect.quoted(column.name), column.cursor, predicate)
+            said += [] if kept is None or kept in said else [kept]
+    return f" WHERE {' AND '.join(said)}" if said else ""
+
+
+def _part_read(
+    dialect: ServerDialect, columns: Sequence[FilteredColumn], stream: Stream, state: State, where: Location
+) -> list[str]:
+    """The conditions of the window, or of what lies between cursor and upper bound."""
     if state.window:
         column = find(columns, state.window.column, where)
-        bounds = [dialect.moment(column.cursor, edge) for edge in (state.window.start, state.window.end)]
+        start, end = (dialect.moment(column.cursor, edge) for edge in (state.window.start, state.window.end))
         name = dialect.quoted(column.name)
-        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
+        return [] if start is None or end is None else [f"{name} >= {start}", f"{name} < {end}"]
     if not stream.cursor:
-        return ""
+        return []
     column = find(columns, stream.cursor, where)
     if column.cursor is None:
         raise ConfigError(
@@ -79,7 +110,7 @@ def condition(
     if until is not None:
         # A first read takes the rows without a cursor as well.
         said.append(until if state.cursor is not None else f"({until} OR {name} IS NULL)")
-    return f" WHERE {' AND '.join(said)}" if said else ""
+    return said
 
 
 def _until(dialect: ServerDialect, name: str, kind: str, state: State) -> str | None:

@@ -17,6 +17,7 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
     extract,
     planning,
+    pushdown,
     query_errors,
     reading_range,
     reconciliation,
@@ -89,12 +90,13 @@ def _fill(result: StagedLoad) -> None:
     brings_rules = load.strategy.needs_primary_key or load.strategy.needs_cursor_values
     may_reject = bool(load.checks or load.contract.quarantines()) or brings_rules
     reading = reading_range.to_read(session, load.stream, wanted, result.started_at)
-    extraction = extract.extract(session, load.source, load.stream, reading, locate=may_reject)
+    stream = pushdown.narrowed(load.stream, load.steps, load.window)
+    extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
         with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
-        extraction.scan.close()
+        extraction.close()
 
 
 @contextmanager
@@ -189,6 +191,9 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
+    position = _position(result, extraction)
+    result.notes = extraction.scan.notes
+    extraction.finish()
     session.settle()
     injection.reach("settled")
     if cursor and query.cursor:
@@ -202,7 +207,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif load.window is None:
         result.after = State()
     if result.after is not None:
-        result.after = replace(result.after, position=_position(result, extraction))
+        result.after = replace(result.after, position=position)
     if load.stream.lookback is not None and wanted.cursor is not None and load.window is None:
         rejected.drop_known(result)
     result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]

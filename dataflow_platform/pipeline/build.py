@@ -209,10 +209,13 @@ def _io_key(target: Connection) -> str:
 
 
 def _source_resource(connection: Connection) -> dg.ResourceDefinition:
-    def connect(_: dg.InitResourceContext) -> Source:
+    def connect(_: dg.InitResourceContext) -> Iterator[Source]:
         connection.source().run_prepare()
         # Read once more: what was started may have moved (another port), and said so in the environment.
-        return connection.source()
+        source = connection.source()
+        # Dagster keeps the resource for the run where steps share a process, else for each step.
+        with source.consistent():
+            yield source
 
     return dg.ResourceDefinition(resource_fn=connect, description=f"{connection.type} connection '{connection.name}'")
 

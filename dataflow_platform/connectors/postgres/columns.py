@@ -4,11 +4,13 @@ The scanner alone is not exact: numeric without precision becomes DOUBLE, NaN be
 char(n) go. What it reads exactly is left to it; everything else travels as text.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.server_filter import ServerDialect, Sign
 from dataflow_platform.core.sql import literal, quote
 
@@ -59,6 +61,8 @@ _CURSORS = {
     "bpchar": _ANYTHING,
 }
 _CHARACTERS = frozenset({"text", "varchar", "name", "bpchar"})
+_EQUAL_TEXT = frozenset({"text", "varchar"})
+_WHOLE_NUMBERS = frozenset({"int2", "int4", "int8"})
 
 COLUMNS = """
 WITH RECURSIVE base AS (
@@ -202,6 +206,34 @@ def _compared(name: str, kind: str, sign: Sign, value: str) -> str:
     return f'{characters} COLLATE "C" {sign} {literal(value)}'
 
 
+def _keeps(name: str, kind: str, predicate: Predicate) -> str | None:
+    """Whole numbers, dates, times and equal texts only: of these both sides think alike."""
+    if predicate.operator in ("is null", "is not null"):
+        return f"{name} {predicate.operator.upper()}"
+    if not all(_same_there(kind, value) for value in predicate.values):
+        return None
+    if kind in _EQUAL_TEXT:
+        if predicate.operator not in ("=", "<>", "in"):
+            return None
+        name = f'{name}::text COLLATE "C"'
+    values = ", ".join(str(value) if isinstance(value, int) else literal(value) for value in predicate.values)
+    return f"{name} IN ({values})" if predicate.operator == "in" else f"{name} {predicate.operator} {values}"
+
+
+def _same_there(kind: str, value: int | str) -> bool:
+    if isinstance(value, int):
+        return kind in _WHOLE_NUMBERS
+    if kind in _EQUAL_TEXT:
+        return "\0" not in value
+    if kind not in ("date", "timestamp", "timestamptz") or not re.fullmatch(_CURSORS[kind], value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:  # there is no such day: the engine says so
+        return False
+    return True
+
+
 def _moment(kind: str | None, moment: datetime) -> str | None:
     """A time as the server's literal; columns without a zone hold its wall time."""
     aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -220,4 +252,5 @@ DIALECT = ServerDialect(
     quoted=quote,
     compared=_compared,
     moment=_moment,
+    keeps=_keeps,
 )
