@@ -103,6 +103,7 @@ class SourceColumn:
     """A column to read: ``sql`` is what the server computes, ``cast`` what DuckDB makes of that.
 
     ``plain`` means both are the bare column. ``cursor`` is its type where its order is useful, else None.
+    ``word`` is the DuckDB type in which what the server computes arrives.
     """
 
     name: str
@@ -111,6 +112,7 @@ class SourceColumn:
     cast: str
     plain: bool
     cursor: str | None
+    word: str
 
 
 def source_column(row: tuple[Any, ...], as_text: tuple[str, ...]) -> SourceColumn:
@@ -133,7 +135,21 @@ def source_column(row: tuple[Any, ...], as_text: tuple[str, ...]) -> SourceColum
         f"{cast} AS {quoted}",
         sql == quoted,
         cursor if cursor in _CURSORS else None,
+        _word(column, sql),
     )
+
+
+def _word(column: _Declared, sql: str) -> str:
+    if sql.endswith("::text[]"):
+        return "VARCHAR[]"
+    if sql.endswith("::text") or sql.startswith("textin("):
+        return "VARCHAR"
+    if column.is_array:
+        return f"{_EXACT[column.element]}[]"
+    number = re.search(r"::numeric(\(\d+,\d+\))$", sql)
+    if number:
+        return f"DECIMAL{number[1]}"
+    return "INTERVAL" if column.kind == "interval" else _EXACT.get(column.kind, "VARCHAR")
 
 
 def _scalar(column: _Declared, quoted: str) -> tuple[str, str, str]:

@@ -130,6 +130,6 @@ def _libpq(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make DuckDB speak to the server."""
-    load_extension(connection, "postgres_scanner", "postgres", "postgres.scanner")
+def load_scanner(connection: duckdb.DuckDBPyConnection) -> str:
+    """Make DuckDB speak to the server; which way the scanner came. ConfigError ``postgres.scanner`` where none did."""
+    return load_extension(connection, "postgres_scanner", "postgres", "postgres.scanner")

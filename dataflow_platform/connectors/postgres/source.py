@@ -22,6 +22,7 @@ from dataflow_platform.connectors.postgres.columns import (
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
+from dataflow_platform.connectors.postgres.text_reading import WAY, TextStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.server_filter import condition, find, wanted
@@ -107,7 +108,9 @@ class Postgres(PostgresConnection, Source):
         """Log in and count what can be read; the error's code says which step failed."""
         version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({_TABLES}) t)")[0]
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
-        return f"PostgreSQL {version} at {place}: {tables} readable tables"
+        with duckdb.connect() as engine:
+            way = _scanner(engine) or WAY
+        return f"PostgreSQL {version} at {place}: {tables} readable tables, rows come by {way}"
 
     def discover(self) -> list[str]:
         """The readable tables and views as ``schema.table``, sorted."""
@@ -137,8 +140,16 @@ class Postgres(PostgresConnection, Source):
                 opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
                 side.close()
 
+        asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {qualified(schema, table)}{where}"
+        shown = ", ".join(column.cast for column in columns)
+        notes = {"source snapshot": moment} if moment else {}
         try:
-            load_scanner(side)
+            way = _scanner(side)
+            if way is None:
+                close()
+                texts = TextStream(self, columns, asked, moment)
+                notes["rows came by"] = WAY
+                return Scan(texts.relation(connection).project(shown), rows_read=texts.rows_read, notes=notes)
             self.attach(side, alias)
             if moment:
                 # The first thing the attachment's transaction is told. It is none of the connection's until now.
@@ -147,10 +158,8 @@ class Postgres(PostgresConnection, Source):
             if scannable and not where and all(column.plain for column in columns):
                 rows = f"{alias}.{qualified(schema, table)}"
             else:
-                asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {qualified(schema, table)}{where}"
                 rows = f"postgres_query({literal(alias)}, {literal(asked)})"
-            shown = ", ".join(column.cast for column in columns)
-            notes = {"source snapshot": moment} if moment else {}
+            notes["rows came by"] = way
             return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes)
         except BaseException as error:
             close()
@@ -195,3 +204,11 @@ class Postgres(PostgresConnection, Source):
         for name in as_text:
             find(told, name, self.where())
         return columns, bool(scannable)
+
+
+def _scanner(engine: duckdb.DuckDBPyConnection) -> str | None:
+    """Which way DuckDB's scanner was loaded; None where it does not load at all."""
+    try:
+        return load_scanner(engine)
+    except ConfigError:
+        return None
