@@ -7,14 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
-from dataflow_platform.core.cursor_range import Lookback, UpperBound
+from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
@@ -56,7 +54,7 @@ class State:
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
     boundary_columns: tuple[Column, ...] = ()
-    until: datetime | Decimal | None = None
+    until: Until | None = None
 
 
 @dataclass(frozen=True)

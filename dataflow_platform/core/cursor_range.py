@@ -10,7 +10,8 @@ from decimal import Decimal
 from dataflow_platform.core.errors import ConfigError
 
 Lookback = timedelta | Decimal
-UpperBound = timedelta | datetime | Decimal
+Until = datetime | Decimal
+UpperBound = timedelta | Until
 """A duration ends the read so long before the run began; a time or a number is the bound itself."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -74,9 +74,10 @@ def test_the_matrix_of_types_comes_out_the_same(
 
 
 def test_what_it_costs_is_said(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
-    assert shop.test_connection().endswith("rows come by psycopg2, as text: slow, DuckDB's scanner does not load")
+    way = "psycopg2 as text, which is slow: DuckDB's scanner does not load (none)"
+    assert shop.test_connection().endswith(f"rows come by {way}")
     scan = shop.scan(connection, stream("orders"), State())
-    assert scan.notes["rows came by"].startswith("psycopg2")
+    assert scan.notes == {"rows came by": way}
     assert scan.relation.fetchall()
     assert scan.rows_read is not None
     assert scan.rows_read() == 1000

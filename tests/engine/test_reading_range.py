@@ -14,9 +14,9 @@ import pytest
 from dataflow_platform.checks.not_null import NotNull
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.files import Files
-from dataflow_platform.connectors.postgres import Postgres, PostgresStream
+from dataflow_platform.connectors.postgres import Postgres, PostgresDestination, PostgresStream
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import LoadStrategy, State, Stream, Table
+from dataflow_platform.core.base import Destination, LoadStrategy, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
@@ -40,7 +40,7 @@ def warehouse(tmp_path: Path) -> DuckDB:
     return DuckDB(path=str(tmp_path / "w.duckdb"))
 
 
-def load(warehouse: DuckDB, sql: str, load_id: str, **changes: Any) -> StreamLoad:
+def load(warehouse: Destination, sql: str, load_id: str, **changes: Any) -> StreamLoad:
     stream = replace(
         Stream("t", QueryOptions(), "at", ("id",)),
         **{word: changes.pop(word) for word in ("lookback", "upper_bound", "cursor") if word in changes},
@@ -56,7 +56,7 @@ def run(*args: Any, **changes: Any) -> LoadRecord:
     return publish(stage(load(*args, **changes)))
 
 
-def table(warehouse: DuckDB, sql: str = "SELECT id FROM raw.t ORDER BY ALL") -> list[Any]:
+def table(warehouse: Destination, sql: str = "SELECT id FROM raw.t ORDER BY ALL") -> list[Any]:
     with warehouse.reader() as connection:
         return [row[0] if len(row) == 1 else row for row in connection.execute(sql).fetchall()]
 
@@ -84,7 +84,8 @@ def test_a_transaction_that_commits_behind_the_cursor(
     options = PostgresStream(table="orders")
     stream = Stream("orders", options, "at", ("id",), lookback)
     first = load(warehouse, "", "1", stream=stream, source=shop)
-    late, early = shop.connect(), shop.connect()
+    # The source's own sessions cannot write.
+    late, early = (shop.connect("-c default_transaction_read_only=off") for _ in range(2))
     with closing(late), closing(early):
         late.cursor().execute("INSERT INTO orders (id) VALUES (1)")
         early.cursor().execute("INSERT INTO orders (id) VALUES (2)")
@@ -156,6 +157,16 @@ def test_rows_read_again_come_once(warehouse: DuckDB, how: str) -> None:
     # A bad row that has changed is another one.
     run(warehouse, ROWS.replace("(2, 20, NULL)", "(2, 21, NULL)"), "3", checks=checks, **changes)
     assert table(warehouse, "SELECT count(*) FROM raw._dataflow_quarantine") == [2]
+
+
+def test_rows_read_again_come_once_on_a_server_too(shop: Postgres) -> None:
+    fields = {name: getattr(shop, name) for name in ("host", "port", "database", "user", "password")}
+    warehouse = PostgresDestination(**fields)
+    checks = [NotNull(columns=["v"], severity="warn")]
+    for number in ("1", "2"):
+        publish(stage(load(warehouse, ROWS, number, checks=checks, lookback=Decimal(100))))
+        assert table(warehouse) == [1, 3]
+        assert table(warehouse, "SELECT count(*) FROM raw._dataflow_quarantine") == [1]
 
 
 @pytest.mark.parametrize("how", ["merge", "scd2"])

@@ -22,7 +22,7 @@ from dataflow_platform.connectors.postgres.columns import (
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
-from dataflow_platform.connectors.postgres.text_reading import WAY, TextStream
+from dataflow_platform.connectors.postgres.text_reading import TextStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.server_filter import condition, find, wanted
@@ -109,7 +109,7 @@ class Postgres(PostgresConnection, Source):
         version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({_TABLES}) t)")[0]
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
         with duckdb.connect() as engine:
-            way = _scanner(engine) or WAY
+            _, way = _scanner(engine)
         return f"PostgreSQL {version} at {place}: {tables} readable tables, rows come by {way}"
 
     def discover(self) -> list[str]:
@@ -144,11 +144,10 @@ class Postgres(PostgresConnection, Source):
         shown = ", ".join(column.cast for column in columns)
         notes = {"source snapshot": moment} if moment else {}
         try:
-            way = _scanner(side)
-            if way is None:
+            loaded, notes["rows came by"] = _scanner(side)
+            if not loaded:
                 close()
                 texts = TextStream(self, columns, asked, moment)
-                notes["rows came by"] = WAY
                 return Scan(texts.relation(connection).project(shown), rows_read=texts.rows_read, notes=notes)
             self.attach(side, alias)
             if moment:
@@ -159,7 +158,6 @@ class Postgres(PostgresConnection, Source):
                 rows = f"{alias}.{qualified(schema, table)}"
             else:
                 rows = f"postgres_query({literal(alias)}, {literal(asked)})"
-            notes["rows came by"] = way
             return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes)
         except BaseException as error:
             close()
@@ -206,9 +204,9 @@ class Postgres(PostgresConnection, Source):
         return columns, bool(scannable)
 
 
-def _scanner(engine: duckdb.DuckDBPyConnection) -> str | None:
-    """Which way DuckDB's scanner was loaded; None where it does not load at all."""
+def _scanner(engine: duckdb.DuckDBPyConnection) -> tuple[bool, str]:
+    """Whether DuckDB's scanner loads, and the way rows come."""
     try:
-        return load_scanner(engine)
-    except ConfigError:
-        return None
+        return True, load_scanner(engine)
+    except ConfigError as error:
+        return False, f"psycopg2 as text, which is slow: DuckDB's scanner does not load ({error.fix})"

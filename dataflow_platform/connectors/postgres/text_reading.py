@@ -18,7 +18,6 @@ from dataflow_platform.core.sql import literal, quote
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WAY = "psycopg2, as text: slow, DuckDB's scanner does not load"
 _ROWS = 8_192
 _EXACT_TEXTS = "-c extra_float_digits=1"
 
