@@ -227,6 +227,7 @@ class Session(ABC):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make the rows of the engine's staging table the whole target, writing them no more than once."""
 
+    @abstractmethod
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
 
@@ -234,7 +235,6 @@ class Session(ABC):
         none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
         destination's facts say ``read_back``.
         """
-        raise NotImplementedError
 
     @abstractmethod
     def commit(self) -> None:
