@@ -27,13 +27,14 @@ from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.scan import Scan as Scan
+from dataflow_platform.core.rule import Rule as Rule
+from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
     import duckdb
 
-Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
 
 
@@ -259,26 +260,6 @@ class Transformation(ABC):
     def selection(self) -> tuple[str, ...] | None:
         """The columns it keeps, where dropping the others is all it does."""
         return None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing that must hold; an asset check in Dagster.
-
-    ``violation`` is a SQL expression over the row, TRUE where the row is bad (row scope), or
-    ``verdict`` is a SELECT over the table ``staged`` returning one row: failing count, and a
-    sentence (set scope). ``at_most`` is the share (0..1) or number of bad rows that still passes.
-    """
-
-    name: str
-    message: str
-    severity: Severity = "error"
-    column: str | None = None
-    violation: str | None = None
-    verdict: str | None = None
-    at_most: float = 0.0
-    at_most_is_share: bool = False
-    description: str = ""
 
 
 class Check(Spec, ABC):
