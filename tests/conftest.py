@@ -15,6 +15,7 @@ pytest_plugins = [
         "postgres_shop",
         "rest_api",
         "s3",
+        "sales_databases",
         "sqlite_shop",
     )
 ]

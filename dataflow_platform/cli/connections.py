@@ -1,6 +1,8 @@
 """`dataflow connections`: the declared connections, whether they work, and what can be read from them."""
 
+import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +11,7 @@ from dataflow_platform.core.base import Connector
 from dataflow_platform.core.errors import DataflowError, unknown_name
 
 if TYPE_CHECKING:
+    from dataflow_platform.core.catalogue import CatalogueTable
     from dataflow_platform.pipeline.resolve import Connection
 
 
@@ -56,18 +59,63 @@ def test(names: tuple[str, ...]) -> None:
 
 @connections.command("discover")
 @click.argument("name")
-def discover(name: str) -> None:
-    """Print what can be read from connection NAME, one stream a line."""
+@click.option("--json", "as_json", is_flag=True, help="Print everything the catalogue tells, columns too, as JSON.")
+@click.option("--save", is_flag=True, help="Keep the list: what patterns of streams (`include`) choose among.")
+@click.option("--to-commit", is_flag=True, help="Keep it beside the YAML file that declares NAME, for the repository.")
+def discover(name: str, as_json: bool, save: bool, to_commit: bool) -> None:
+    """Print what can be read from connection NAME: tables with kind, key, columns and the rows the server guesses.
+
+    No row is read and none is counted. A source that only knows names prints them, one a line.
+    """
+    from dataflow_platform.cli.progress import bars
+    from dataflow_platform.core.progress import Progress, report
+    from dataflow_platform.pipeline import discovered
+    from dataflow_platform.pipeline.document import shown
+
     connection = _named(name, _declared())
-    connection.source().run_prepare()
-    for stream in connection.source().discover():
-        click.echo(stream)
+    with bars(enabled=sys.stderr.isatty()):
+        report(Progress(name, "asking the catalogue"))
+        connection.source().run_prepare()
+        # Built once more: what was started may have moved, and said so in the environment.
+        source = connection.source()
+        found = source.catalogue()
+        report(Progress(name, f"{len(found)} found", fraction=1.0, done=True))
+    if as_json:
+        click.echo(json.dumps([asdict(table) for table in found], indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+    if save or to_commit:
+        file = discovered.save(connection, source, found, to_commit)
+        click.echo(f"saved: {shown(file)}", err=True)
+
+
+def _print(found: "list[CatalogueTable]") -> None:
+    """One line a table; columns are cut to the terminal's width where there is one."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if all(table.kind is None and not table.columns for table in found):
+        for each in found:
+            click.echo(each.name)
+        return
+    table = Table("name", "kind", box=None, pad_edge=False)
+    table.add_column("rows, about", justify="right")
+    table.add_column("key")
+    table.add_column("columns", overflow="ellipsis", no_wrap=sys.stdout.isatty())
+    for each in found:
+        rows = "" if each.estimated_rows is None else f"{each.estimated_rows:,}"
+        columns = ", ".join(f"{column.name} {column.type}" for column in each.columns)
+        cells = (each.name, (each.kind or "").replace("_", " "), rows, ", ".join(each.primary_key), columns)
+        table.add_row(*map(escape, cells))
+    # Piped, a line is as long as it is: a program reads it.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def _declared() -> "dict[str, Connection]":
     from dataflow_platform import definitions
 
-    return definitions.load().connections
+    return definitions.connections()
 
 
 def _named(name: str, declared: "dict[str, Connection]") -> "Connection":

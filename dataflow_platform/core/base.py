@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
@@ -129,6 +130,10 @@ class Source(Connector):
     @abstractmethod
     def discover(self) -> list[str]:
         """The names of the streams this source can read, sorted."""
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """What ``discover`` names, with all the source's catalogue tells of it; reads no row, counts none."""
+        return [CatalogueTable(name) for name in self.discover()]
 
     def probe(self, stream: Stream) -> str | None:
         """A short token that changes when there is something new; None where the source can't tell."""

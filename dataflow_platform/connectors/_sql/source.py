@@ -11,9 +11,10 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow_platform.connectors._sql import kinds, selecting
+from dataflow_platform.connectors._sql import catalogue, kinds, selecting
 from dataflow_platform.connectors._sql.driver_types import keep_texts, told_by_cursor
 from dataflow_platform.connectors._sql.facts import SqlFacts
 from dataflow_platform.connectors._sql.meanings import meaning, missing_driver
@@ -22,6 +23,7 @@ from dataflow_platform.connectors._sql.rows import Reading, RowStream
 from dataflow_platform.connectors._sql.stream import SqlStream, join_name, split_name
 from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core.base import Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import (
     ConfigError,
     DataflowError,
@@ -145,6 +147,14 @@ class SqlSource(Source):
         """Tables and views as ``schema.table``, sorted; the server's own schemas are left out."""
         with self.connected() as connection:
             return sorted(join_name(schema, table) for schema, table in self.relations(connection))
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with what the catalogue tells: kind and key by SQLAlchemy's inspector, else the columns alone."""
+        with self.connected() as connection:
+            if not self.facts.list_tables:
+                return catalogue.inspected(connection, self.facts.system_schemas, self.facts.title)
+            tables = list(self.relations(connection))
+            return catalogue.described(tables, partial(self.described, connection), self.facts.title)
 
     def relations(self, connection: "sa.Connection") -> Iterator[tuple[str | None, str]]:
         """Schema and name of every table and view."""

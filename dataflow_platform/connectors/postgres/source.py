@@ -11,6 +11,7 @@ from typing import ClassVar
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.connectors.postgres.catalogue import READABLE, TABLES, catalogue_table
 from dataflow_platform.connectors.postgres.columns import (
     COLUMNS,
     SourceColumn,
@@ -21,10 +22,9 @@ from dataflow_platform.connectors.postgres.columns import (
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.sql import literal, qualified, quote
-
-_READABLE = "('r', 'p', 'v', 'm', 'f')"
 
 # A parallel scan is right for plain tables only: ctids of children repeat, policies hide rows, and
 # DuckDB takes names that differ only in case for one.
@@ -34,12 +34,7 @@ SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
            SELECT FROM pg_class o
            WHERE o.relnamespace = c.relnamespace AND o.oid <> c.oid AND lower(o.relname) = lower(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {_READABLE}
-"""
-_TABLES = f"""
-SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN {_READABLE} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {READABLE}
 """
 
 
@@ -68,13 +63,17 @@ class Postgres(PostgresConnection, Source):
 
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
-        version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({_TABLES}) t)")[0]
+        version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({TABLES}) t)")[0]
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
         return f"PostgreSQL {version} at {place}: {tables} readable tables"
 
     def discover(self) -> list[str]:
         """The readable tables and views as ``schema.table``, sorted."""
-        return sorted(str(row[0]) for row in self.ask(_TABLES))
+        return [table.name for table in self.catalogue()]
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with kind, columns, key and the rows the planner expects, in one question."""
+        return sorted((catalogue_table(row) for row in self.ask(TABLES)), key=lambda table: table.name)
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Schema and table."""
