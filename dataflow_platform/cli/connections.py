@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataflow_platform.core.base import Connector
-from dataflow_platform.core.errors import DataflowError, unknown_name
+from dataflow_platform.core.base import Connector, Source, State, Stream
+from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
+from dataflow_platform.core.reach import SERVERS, STEPS
 
 if TYPE_CHECKING:
     from dataflow_platform.core.catalogue import CatalogueTable
@@ -40,8 +41,13 @@ def list_() -> None:
 
 @connections.command("test")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def test(names: tuple[str, ...]) -> None:
-    """Connect to each NAME (all declared ones without any) and say to what; exits with 1 where one fails."""
+@click.option("--table", help="Also read one row of this table, as streams do: permission and query are tried as well.")
+def test(names: tuple[str, ...], table: str | None) -> None:
+    """Connect to each NAME (all declared ones without any) and say to what.
+
+    Where one fails, the step is named (SSH tunnel, DNS, TCP, TLS, login, permission, query), with what to do; exits
+    with 1 then.
+    """
     declared = _declared()
     failed = 0
     for name in names or sorted(declared):
@@ -51,10 +57,40 @@ def test(names: tuple[str, ...]) -> None:
                 # Read once more: what was started may have moved, and said so in the environment.
                 connector = dict(_connectors(declared[name]))[role]
                 click.echo(f"ok      {name} as {role}: {connector.test_connection()}")
+                if table and isinstance(connector, Source):
+                    click.echo(f"ok      {name}: {_read_one_row(connector, table)}")
             except DataflowError as error:
                 failed += 1
-                click.echo(f"failed  {name} as {role}:\n{error}", err=True)
+                click.echo(f"failed  {name} as {role}{_step(error)}:\n{error}", err=True)
     sys.exit(1 if failed else 0)
+
+
+def _step(error: DataflowError) -> str:
+    """The step of connecting that an error's code stands for, in words; '' for what is no server."""
+    area, _, problem = error.code.partition(".")
+    if area not in (*SERVERS, "ssh"):
+        return ""
+    return f", {STEPS['ssh'] if area == 'ssh' else STEPS.get(problem, 'query')} failed"
+
+
+def _read_one_row(source: Source, table: str) -> str:
+    """Open the table as a stream does, and read at most one row."""
+    import duckdb
+
+    if "table" not in source.StreamOptions.model_fields:
+        raise ConfigError("connection.no_tables", "this source has no tables", where="--table", fix="leave it out")
+    stream = Stream(table, source.StreamOptions.model_validate({"table": table}))
+    with duckdb.connect() as engine:
+        scan = source.scan(engine, stream, State())
+        try:
+            rows = scan.relation.limit(1).fetchall()
+        except duckdb.Error as error:
+            if scan.rows_read is not None:
+                scan.rows_read()  # raises what the source itself met
+            raise source.explain(error) or error from None
+        finally:
+            scan.close()
+    return f"read {table}: {len(scan.relation.columns)} columns, {'at least one row' if rows else 'no row'}"
 
 
 @connections.command("discover")

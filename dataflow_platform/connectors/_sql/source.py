@@ -6,7 +6,6 @@ is read; no value has a say in them. The rows of one stream come from one SELECT
 
 import os
 import re
-import socket
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -27,18 +26,16 @@ from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import (
     ConfigError,
     DataflowError,
-    TransientError,
     did_you_mean,
     nearest,
     unknown_name,
 )
+from dataflow_platform.core.reach import reach
 from dataflow_platform.core.sql import quote
 
 if TYPE_CHECKING:
     import duckdb
     import sqlalchemy as sa
-
-CONNECT_SECONDS = 10
 
 
 class SqlSource(Source):
@@ -116,22 +113,7 @@ class SqlSource(Source):
         proxied = proxied or (self.facts.over_http and any(os.environ.get(f"{w}_PROXY") for w in ("HTTPS", "ALL")))
         if not url.host or not url.port or proxied:
             return
-        try:
-            socket.create_connection((url.host, url.port), timeout=CONNECT_SECONDS).close()
-        except socket.gaierror:
-            raise TransientError(
-                "sql.dns",
-                f"no address is known for host '{url.host}'",
-                where=self.where(),
-                fix="check `host`, and that this machine can resolve the name",
-            ) from None
-        except OSError as error:
-            raise TransientError(
-                "sql.tcp",
-                f"nothing answers at {url.host}:{url.port} ({error.strerror or 'no answer in time'})",
-                where=self.where(),
-                fix="check `host` and `port`, that the server runs and that no firewall is between",
-            ) from None
+        reach(url.host, url.port, "sql", self.where())
 
     def test_connection(self) -> str:
         """Resolve, connect, log in and ask for 1; the error's code says which step failed."""

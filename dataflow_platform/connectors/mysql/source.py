@@ -59,6 +59,7 @@ class MySQL(MySQLConnection, Source):
 
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
+        self.knock()
         with self.asking() as ask:
             version, comment = ask("SELECT VERSION(), @@version_comment")[0]
             tables = ask(f"SELECT COUNT(*) FROM ({TABLES}) readable")[0][0]

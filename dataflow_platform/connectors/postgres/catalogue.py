@@ -7,6 +7,10 @@ from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
 READABLE = "('r', 'p', 'v', 'm', 'f')"
 """The kinds of relations that have rows to read: tables, partitioned ones, views, materialized and foreign ones."""
 
+_USERS = f"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN {READABLE} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
 TABLES = f"""
 SELECT n.nspname, c.relname,
        CASE WHEN c.relispartition THEN 'partition' WHEN c.relkind = 'v' THEN 'view'
@@ -20,10 +24,11 @@ SELECT n.nspname, c.relname,
        ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k(attnum, place), pg_attribute a
              WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
                AND a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.place)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN {READABLE} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+{_USERS}
   AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
 """
+THERE = f"SELECT count(*) {_USERS}"
+"""How many there are, readable or not."""
 
 
 def catalogue_table(row: tuple[Any, ...]) -> CatalogueTable:

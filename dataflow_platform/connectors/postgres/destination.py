@@ -45,6 +45,7 @@ class PostgresDestination(PostgresConnection, Destination):
 
     def test_connection(self) -> str:
         """Log in; the server's version and whether new schemas may be created."""
+        self.knock()
         connection = self._connect()
         try:
             with connection.cursor() as cursor:

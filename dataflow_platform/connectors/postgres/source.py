@@ -11,7 +11,7 @@ from typing import ClassVar
 import duckdb
 from pydantic import Field
 
-from dataflow_platform.connectors.postgres.catalogue import READABLE, TABLES, catalogue_table
+from dataflow_platform.connectors.postgres.catalogue import READABLE, TABLES, THERE, catalogue_table
 from dataflow_platform.connectors.postgres.columns import (
     COLUMNS,
     SourceColumn,
@@ -63,7 +63,18 @@ class Postgres(PostgresConnection, Source):
 
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
-        version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({TABLES}) t)")[0]
+        self.knock()
+        version, tables, there = self.ask(
+            f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({TABLES}) t), ({THERE})"
+        )[0]
+        if there and not tables:
+            raise ConfigError(
+                "postgres.permission",
+                f"user '{self.user}' may log in, but read none of the {there} tables",
+                where=self.where(),
+                fix=f"GRANT USAGE ON SCHEMA ... TO {quote(self.user)}; "
+                f"GRANT SELECT ON ALL TABLES IN SCHEMA ... TO {quote(self.user)};",
+            )
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
         return f"PostgreSQL {version} at {place}: {tables} readable tables"
 
