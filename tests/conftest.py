@@ -17,6 +17,7 @@ pytest_plugins = [
         "s3",
         "sales_databases",
         "sqlite_shop",
+        "ssh_server",
     )
 ]
 

@@ -40,7 +40,7 @@ async def _forward(settings: dict[str, Any]) -> None:
         lost = asyncio.ensure_future(connection.wait_closed())
         await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
         if lost.done():
-            sys.stdin.close()
+            os._exit(1)  # a thread still waits for input
     return None
 
 
