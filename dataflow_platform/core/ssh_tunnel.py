@@ -59,7 +59,10 @@ class SshTunnel(dg.Config):
         identity = (os.getpid(), self.model_dump_json(), host, port)
         with _lock:
             tunnel = _tunnels.get(identity)
-            if tunnel is None or tunnel.process.poll() is not None:
+            if tunnel is not None and tunnel.process.poll() is not None:
+                _end(_tunnels.pop(identity).process)
+                tunnel = None
+            if tunnel is None:
                 tunnel = _tunnels[identity] = self._start(host, port)
         return tunnel.port
 
