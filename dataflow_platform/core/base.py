@@ -172,6 +172,10 @@ class Session(ABC):
         self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
         return staged
 
+    def stage_apart(self, query: str, target: Table) -> Table:
+        """As ``stage``, for rows that will be chosen from and never become the target as they are."""
+        return self.stage(query, target)
+
     def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
         """Called when rows were written to or removed from the staging table: a session may keep them now,
         where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""
@@ -208,6 +212,7 @@ class Session(ABC):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make the rows of the engine's staging table the whole target, writing them no more than once."""
 
+    @abstractmethod
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
 
@@ -215,7 +220,6 @@ class Session(ABC):
         none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
         destination's facts say ``read_back``.
         """
-        raise NotImplementedError
 
     @abstractmethod
     def commit(self) -> None:
