@@ -98,6 +98,11 @@ class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster l
         description="Dotted path `module:function`, called once per process before the first connection: "
         "open a tunnel, start a local server.",
     )
+    pool: str | None = Field(
+        default=None,
+        description="Dagster pool of the assets that read from or load into this connection: no more runs than the "
+        "pool has places (`dagster instance concurrency set POOL N`; one by default) use it at a time.",
+    )
 
     def run_prepare(self) -> None:
         """Call the ``prepare`` function; a second call in the same process does nothing."""

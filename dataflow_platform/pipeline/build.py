@@ -94,10 +94,11 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     target = _named(spec.destination.connection, connections, document, "destination")
     destination_type = registry.destination(target.type)
     # Both are built once here to find what is wrong with them while somebody looks; runs build their own.
-    read_from = source.source()
-    target.destination()
+    read_from, load_into = source.source(), target.destination()
     built = Built(resources={source.name: _source_resource(source), _io_key(target): _io_manager(target)})
-    pool = spec.pool or (f"{target.type}_{target.name}" if destination_type.facts.single_writer else None)
+    # An asset has one pool. That of the destination goes first: a single writer's keeps loads from failing.
+    writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
+    pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
     streams = patterns.streams(spec, document, source)
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])

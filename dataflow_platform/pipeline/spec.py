@@ -189,7 +189,9 @@ class PipelineSpec(Spec):
     freshness: Freshness | None = Field(default=None, description="How old the assets may get.")
     retries: Retries = Field(default_factory=Retries, description="How passing errors are met.")
     pool: str | None = Field(
-        default=None, description="Dagster pool of the assets; one for each single-writer destination when absent."
+        default=None,
+        description="Dagster pool of the assets. When absent: the destination's `pool`, else one for each "
+        "single-writer destination, else the source's `pool`.",
     )
     group: str | None = Field(default=None, description="Asset group; the pipeline's name when absent.")
     owners: list[str] = Field(default_factory=list, description="E-mail addresses or `team:name`.")
