@@ -327,3 +327,12 @@ def assert_no_password(error: BaseException, password: str) -> None:
         assert password not in str(seen)
         assert re.escape(password) not in repr(seen)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def test_by_default_no_rows_cross_the_internet_in_the_clear(mysql_shop: MySQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow_platform.connectors.mysql.connection.across_the_internet", lambda _: True)
+    with pytest.raises(ConfigError) as caught:
+        mysql_shop.test_connection()
+    assert caught.value.code == "mysql.tls"
+    assert "crosses the internet" in caught.value.what
+    changed(mysql_shop, ssl_mode="disabled").test_connection()

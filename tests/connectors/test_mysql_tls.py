@@ -10,9 +10,11 @@ import pytest
 from dataflow_platform.connectors.mysql import MySQL
 from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.ssh_tunnel import close_tunnels
 from tests.fixtures.certificates import certificates
 from tests.fixtures.mariadb import MariaDBServer, running
 from tests.fixtures.mariadb_shop import changed, ids, stream
+from tests.fixtures.ssh_server import SshServer
 
 pytestmark = pytest.mark.mariadb
 
@@ -97,3 +99,16 @@ def _attach(source: MySQL, engine: duckdb.DuckDBPyConnection) -> None:
 
     load_scanner(engine)
     source.attach(engine, "stranger", encrypted=True)
+
+
+def test_through_a_tunnel_the_name_that_is_verified_is_the_servers(
+    secured: MySQL, engine: duckdb.DuckDBPyConnection, ssh_server: SshServer
+) -> None:
+    """Not that of the tunnel's end, 127.0.0.1, for which the certificate is."""
+    source = changed(secured, ssh=ssh_server.settings())
+    assert ids(source, engine, stream("t"), State()) == [1, 2]
+    with pytest.raises(ConfigError) as caught:
+        changed(source, host="localhost").test_connection()
+    assert caught.value.code == "mysql.tls"
+    assert "Hostname mismatch" in caught.value.what
+    close_tunnels()

@@ -12,8 +12,10 @@ from dataflow_platform.connectors.postgres.connection import load_scanner
 from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.reach import across_the_internet
+from dataflow_platform.core.ssh_tunnel import close_tunnels
 from tests.fixtures.certificates import certificates
 from tests.fixtures.postgres_shop import changed, ids, stream
+from tests.fixtures.ssh_server import SshServer
 from tests.fixtures.tls_front import TlsFront, tls_front
 
 
@@ -107,6 +109,19 @@ def test_a_clients_certificate(shop: Postgres, connection: duckdb.DuckDBPyConnec
         assert caught.value.code == "postgres.tls"
         known = changed(source, sslcert=str(folder / "client.pem"), sslkey=str(folder / "client.key"))
         assert len(ids(known, connection, stream("recent"), State())) == 10
+
+
+def test_through_a_tunnel_the_name_that_is_verified_is_the_servers(
+    secured: Postgres, connection: duckdb.DuckDBPyConnection, ssh_server: SshServer
+) -> None:
+    """Not that of the tunnel's end, 127.0.0.1, for which the certificate is."""
+    source = changed(secured, ssh=ssh_server.settings())
+    assert len(ids(source, connection, stream("recent"), State())) == 10
+    with pytest.raises(ConfigError) as caught:
+        changed(source, host="localhost").test_connection()
+    assert caught.value.code == "postgres.tls"
+    assert "does not match host name" in caught.value.what
+    close_tunnels()
 
 
 def test_a_server_without_tls_near_by_is_reached_and_a_far_one_is_not(
