@@ -340,6 +340,8 @@ class LoadStrategy(Spec, ABC):
     """How staged rows become part of the target."""
 
     needs_primary_key: ClassVar[bool] = False
+    """Rows whose key is NULL, or NULL in one part, go to quarantine: no two rows have NULL for one key."""
+
     needs_cursor_values: ClassVar[bool] = False
     """Rows that miss the cursor go to quarantine, where the stream has one."""
 
