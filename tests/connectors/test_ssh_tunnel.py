@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from dataflow_platform.connectors.mysql import MySQL
 from dataflow_platform.connectors.postgres import Postgres, PostgresDestination
@@ -14,6 +15,7 @@ from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
 from dataflow_platform.core.ssh_tunnel import SshTunnel
 from dataflow_platform.demo.environment import free_ports
+from dataflow_platform.pipeline.loader import load_folder
 from tests.fixtures import mariadb_shop
 from tests.fixtures.postgres_shop import changed, ids, stream
 from tests.fixtures.ssh_server import PASSWORD, SshServer, start
@@ -117,6 +119,19 @@ def test_a_tunnel_ends_with_its_input_as_when_its_owner_is_killed(shop: Postgres
     assert tunnel.process.wait(20) is not None
 
 
-def test_secrets_are_not_shown(ssh_server: SshServer) -> None:
-    assert "locked" not in repr(SshTunnel(**ssh_server.settings()))
-    assert Postgres.secret_fields == {"password", "ssh.password", "ssh.passphrase"}
+def test_secrets_are_not_shown_and_not_taken_in_clear_text(ssh_server: SshServer, tmp_path: Path) -> None:
+    settings = ssh_server.settings()
+    assert "locked" not in repr(SshTunnel(**settings))
+    source = {"type": "postgres", "host": "h", "database": "d", "user": "u", "ssh": settings}
+    written = {"name": "copy", "source": source, "streams": [{"name": "t"}], "destination": "w"}
+    connections = {"connections": {"w": {"type": "duckdb", "path": "w.duckdb"}}}
+    documents = [
+        {"type": "dataflow_platform.Connections", "attributes": connections},
+        {"type": "dataflow_platform.Pipeline", "attributes": written},
+    ]
+    (tmp_path / "defs").mkdir()
+    (tmp_path / "defs" / "defs.yaml").write_text(yaml.safe_dump_all(documents))
+    (problem,) = load_folder(tmp_path / "defs").built.problems
+    assert problem.code == "secret.literal"
+    assert "ssh.passphrase" in str(problem)
+    assert "locked" not in str(problem)
