@@ -25,14 +25,14 @@ SERVERS = ("postgres", "mysql", "sql", "table", "column")
 
 @contextmanager
 def reached(
-    host: str, port: int, area: str, where: Location | str, seconds: float = CONNECT_SECONDS
+    host: str, port: int, area: str, where: Location | str, seconds: float | None = None
 ) -> Iterator[socket.socket]:
     """An open TCP connection to ``host``, closed at the end of the block.
 
     TransientError ``<area>.dns`` or ``<area>.tcp``, the second also where the connection breaks inside the block.
     """
     try:
-        with socket.create_connection((host, port), timeout=seconds) as opened:
+        with socket.create_connection((host, port), timeout=seconds or CONNECT_SECONDS) as opened:
             yield opened
     except (socket.gaierror, UnicodeError):  # the second: a label of the name is empty or too long
         raise TransientError(
