@@ -111,7 +111,8 @@ class PostgresConnection(Connector):
             # The certificate is for `host`; the connection goes to the tunnel's end on this machine.
             way |= {"hostaddr": "127.0.0.1", "port": str(self.ssh.forward(self.host, self.port))}
         end = (way.get("hostaddr", self.host), int(way["port"]))
-        mode = settled(self.sslmode, *end, self.where(), _CONNECT_SECONDS)
+        server = f"{self.host}:{self.port}" + (f" by {self.ssh.where()}" if self.ssh else "")
+        mode = settled(self.sslmode, server, end, self.where(), _CONNECT_SECONDS)
         files = {"sslrootcert": authorities(mode, self.sslrootcert), "sslcert": self.sslcert, "sslkey": self.sslkey}
         return {**way, "sslmode": mode, **{word: file for word, file in files.items() if file}}
 

@@ -14,31 +14,32 @@ SSL_MODE = (
     "does not, none on this machine and in private networks, and no connection across the internet."
 )
 _REQUEST = struct.pack("!ii", 8, 80877103)  # the protocol's SSLRequest; the answer is S or N
-_offers: dict[tuple[str, int], bool] = {}
+_offers: dict[str, bool] = {}
+"""By the server itself: the port of a tunnel's end leads to another server the next time."""
 
 
-def settled(mode: SslMode, host: str, port: int, where: Location, seconds: float) -> str:
-    """What ``auto`` comes to for a server; it is asked once a process. Any other mode is itself.
+def settled(mode: SslMode, server: str, end: tuple[str, int], where: Location, seconds: float) -> str:
+    """What ``auto`` comes to for ``server``, reached at ``end``; it is asked once a process. Any other mode is itself.
 
     ConfigError ``postgres.tls`` where passwords and rows would cross the internet in the clear.
     """
     if mode != "auto":
         return mode
-    if (host, port) not in _offers:
-        with reached(host, port, "postgres", where, seconds) as asked:
+    if server not in _offers:
+        with reached(*end, "postgres", where, seconds) as asked:
             asked.sendall(_REQUEST)
             offered = asked.recv(1) == b"S"
             address = str(asked.getpeername()[0])
         if not offered and across_the_internet(address):
             raise ConfigError(
                 "postgres.tls",
-                f"{host}:{port} offers no TLS, and the way to {address} crosses the internet",
+                f"{end[0]}:{end[1]} offers no TLS, and the way to {address} crosses the internet",
                 where=where,
                 fix="let the server offer TLS, or reach it through `ssh` or a private network; `sslmode: disable` "
                 "sends everything in the clear",
             )
-        _offers[host, port] = offered
-    return "verify-full" if _offers[host, port] else "disable"
+        _offers[server] = offered
+    return "verify-full" if _offers[server] else "disable"
 
 
 def authorities(mode: str, given: str | None) -> str | None:
