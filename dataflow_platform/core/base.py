@@ -5,7 +5,7 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.catalogue import CatalogueTable
+from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
@@ -25,13 +26,15 @@ from dataflow_platform.core.load_plan import RowShape as RowShape
 from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
+from dataflow_platform.core.predicate import Predicate
+from dataflow_platform.core.rule import Rule as Rule
+from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
 if TYPE_CHECKING:
     import duckdb
 
-Severity = Literal["warn", "error"]
 Reach = Literal["row", "key", "partition", "table"]
 
 
@@ -44,6 +47,7 @@ class State:
     again (a later row may share it) and recognised. ``boundary_columns`` are the columns they were
     made of, with their types then. ``position`` belongs to the source alone.
     ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
+    ``until`` is set for one reading and never stored: rows whose cursor is not below it are not wanted.
     """
 
     cursor: str | None = None
@@ -52,16 +56,26 @@ class State:
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
     boundary_columns: tuple[Column, ...] = ()
+    until: Until | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``."""
+    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``.
+
+    ``lookback`` and ``upper_bound`` are settled by the engine: a source sees them as the reading's ``State``.
+    A source may leave out columns that are not in ``columns`` (None: all are wanted, as where one of them is unknown
+    to it), and rows that fail one of ``keeps``: the pipeline's steps would.
+    """
 
     name: str
     options: Spec
     cursor: str | None = None
     primary_key: tuple[str, ...] = ()
+    lookback: Lookback | None = None
+    upper_bound: UpperBound | None = None
+    columns: tuple[str, ...] | None = None
+    keeps: tuple[Predicate, ...] = ()
 
 
 @dataclass
@@ -72,6 +86,7 @@ class Scan:
     rows' own transaction. ``rows_read`` counts independently of the engine where the source can
     (None: the engine counts). ``close`` frees what the scan holds.
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
+    ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
 
     relation: "duckdb.DuckDBPyRelation"
@@ -81,6 +96,7 @@ class Scan:
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -126,11 +142,16 @@ class Source(Connector):
 
     @abstractmethod
     def scan(self, connection: "duckdb.DuckDBPyConnection", stream: Stream, state: State) -> Scan:
-        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``.
+        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``, below ``state.until``.
 
-        Rows equal to the cursor are included. A source may return more rows than asked for (the
-        engine filters again), never fewer. Nothing is read before the relation is executed.
+        Rows equal to the cursor are included; without a cursor those that miss it are, too. A source may
+        return more rows than asked for (the engine filters again), never fewer. Nothing is read before the
+        relation is executed.
         """
+
+    def consistent(self) -> AbstractContextManager[None]:
+        """A block in which all scans see one state of the system, where the source can promise that."""
+        return nullcontext()
 
     @abstractmethod
     def discover(self) -> list[str]:
@@ -262,25 +283,13 @@ class Transformation(ABC):
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
 
+    def condition(self) -> str | None:
+        """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""
+        return None
 
-@dataclass(frozen=True)
-class Rule:
-    """One thing that must hold; an asset check in Dagster.
-
-    ``violation`` is a SQL expression over the row, TRUE where the row is bad (row scope), or
-    ``verdict`` is a SELECT over the table ``staged`` returning one row: failing count, and a
-    sentence (set scope). ``at_most`` is the share (0..1) or number of bad rows that still passes.
-    """
-
-    name: str
-    message: str
-    severity: Severity = "error"
-    column: str | None = None
-    violation: str | None = None
-    verdict: str | None = None
-    at_most: float = 0.0
-    at_most_is_share: bool = False
-    description: str = ""
+    def selection(self) -> tuple[str, ...] | None:
+        """The columns it keeps, where dropping the others is all it does."""
+        return None
 
 
 class Check(Spec, ABC):

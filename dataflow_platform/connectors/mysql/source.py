@@ -13,9 +13,8 @@ from pydantic import Field
 from dataflow_platform.connectors.mysql.catalogue import TABLES, catalogue
 from dataflow_platform.connectors.mysql.columns import (
     COLUMNS,
+    DIALECT,
     SourceColumn,
-    condition,
-    find,
     source_column,
     ticked,
 )
@@ -24,6 +23,7 @@ from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
+from dataflow_platform.core.server_filter import condition, find, wanted
 
 # A server may be told to cut every SELECT that names no limit.
 _ALL_ROWS = " LIMIT 18446744073709551615"
@@ -88,7 +88,8 @@ class MySQL(MySQLConnection, Source):
         with self.asking() as ask:
             schema, table, columns = self._describe(ask, schema, table, stream)
             encrypted = _encrypted(ask)
-        where = condition(columns, stream, state, self.where())
+        where = condition(DIALECT, columns, stream, state, self.where())
+        columns = wanted(columns, stream)
         expressions = ", ".join(sql for column in columns for sql in column.sql)
         asked = f"SELECT {expressions} FROM {ticked(schema)}.{ticked(table)}{where}{_ALL_ROWS}"
         rows = RowStream(self, asked, encrypted)

@@ -1,0 +1,26 @@
+"""What a check comes to: one thing that must hold of rows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["warn", "error"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must hold; an asset check in Dagster.
+
+    ``violation`` is a SQL expression over the row, TRUE where the row is bad (row scope), or
+    ``verdict`` is a SELECT over the table ``staged`` returning one row: failing count, and a
+    sentence (set scope). ``at_most`` is the share (0..1) or number of bad rows that still passes.
+    """
+
+    name: str
+    message: str
+    severity: Severity = "error"
+    column: str | None = None
+    violation: str | None = None
+    verdict: str | None = None
+    at_most: float = 0.0
+    at_most_is_share: bool = False
+    description: str = ""
