@@ -9,7 +9,8 @@ from dotenv import load_dotenv
 
 from dataflow_platform.core.paths import project_root
 from dataflow_platform.pipeline.foreign import foreign_definitions
-from dataflow_platform.pipeline.loader import Loaded, load_folder
+from dataflow_platform.pipeline.loader import Loaded, load_folder, read_connections
+from dataflow_platform.pipeline.resolve import Connection
 
 DEFS = Path(__file__).parent / "defs"
 
@@ -24,6 +25,12 @@ def load() -> Loaded:
     """The defs folder, read with the variables of ``.env`` (which never override the environment's)."""
     load_dotenv(project_root() / ".env", override=False)
     return load_folder(defs_folder())
+
+
+def connections() -> dict[str, Connection]:
+    """The connections the defs folder declares; no pipeline is built, so none asks its source for tables."""
+    load_dotenv(project_root() / ".env", override=False)
+    return read_connections(defs_folder())
 
 
 def build(loaded: Loaded) -> dg.Definitions:

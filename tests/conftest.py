@@ -15,7 +15,9 @@ pytest_plugins = [
         "postgres_shop",
         "rest_api",
         "s3",
+        "sales_databases",
         "sqlite_shop",
+        "ssh_server",
     )
 ]
 

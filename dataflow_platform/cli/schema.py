@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 def pipeline_schema() -> str:
     """The schema as JSON text: the pipeline's model, with the shipped plug-ins' fields put in."""
-    from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec, StreamSpec
+    from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec, StreamPatterns, StreamSpec
 
     roots: dict[str, type[BaseModel]] = {"Pipeline": PipelineSpec, "Connections": ConnectionsSpec, "Job": JobSpec}
     plugins = {
@@ -27,12 +27,12 @@ def pipeline_schema() -> str:
     references, whole = models_json_schema([(model, "validation") for model in models])
     definitions: Schema = whole["$defs"]
     refs = {model: references[model, "validation"] for model in models}
-    stream: Schema = definitions[_name(refs[StreamSpec])]["properties"]
-    for key, kind in (("transform", "transformations"), ("checks", "checks")):
-        stream[key]["items"] = _one_of({name: refs[model] for name, model in plugins[kind].items()})
     loads = plugins["load_strategies"]
-    named = _one_of({name: refs[model] for name, model in loads.items()})
-    stream["load"]["anyOf"] = [{"enum": sorted(loads)}, named]
+    for model in (StreamSpec, StreamPatterns):
+        stream: Schema = definitions[_name(refs[model])]["properties"]
+        for key, kind in (("transform", "transformations"), ("checks", "checks")):
+            stream[key]["items"] = _one_of({name: refs[step] for name, step in plugins[kind].items()})
+        stream["load"]["anyOf"] = [{"enum": sorted(loads)}, _one_of({name: refs[one] for name, one in loads.items()})]
     documents = [
         {
             "properties": {"type": {"const": f"dataflow_platform.{name}"}, "attributes": refs[model]},

@@ -1,10 +1,10 @@
 """Google AlloyDB."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors.postgres import Postgres
+from dataflow_platform.connectors.postgres import Postgres, SslMode
 from dataflow_platform.core.base import ConnectorFacts
 
 
@@ -22,7 +22,7 @@ class AlloyDb(Postgres):
         "GRANT SELECT ON ALL TABLES IN SCHEMA sales TO reader;",
     )
 
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+    sslmode: SslMode = Field(
         default="require",
         description="How much encryption is asked for, in libpq's words. "
         "The proxy encrypts by itself: `disable` on its local port.",

@@ -1,10 +1,10 @@
 """Amazon Aurora PostgreSQL."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors.postgres import Postgres
+from dataflow_platform.connectors.postgres import Postgres, SslMode
 from dataflow_platform.core.base import ConnectorFacts
 
 
@@ -22,8 +22,8 @@ class AuroraPostgres(Postgres):
         "GRANT SELECT ON ALL TABLES IN SCHEMA sales TO reader;",
     )
 
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="require",
+    sslmode: SslMode = Field(
+        default="verify-full",
         description="How much encryption is asked for, in libpq's words. "
-        "`verify-full` needs the region's bundle in ~/.postgresql/root.crt.",
+        "Name the region's bundle of authorities under `sslrootcert`.",
     )

@@ -1,12 +1,14 @@
 """SQLite: a file that keeps any value in any column; here a column holds what it declares, or the load says so."""
 
 import uuid
+from itertools import groupby
 from typing import ClassVar
 
 import duckdb
 from pydantic import Field
 
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
 from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError, did_you_mean
 from dataflow_platform.core.errors import unknown_name as unknown
@@ -30,6 +32,12 @@ _FITS = {
 _DIGITS = "CASE WHEN {0} IS NOT NULL THEN printf('%!.20g', {0}) END"
 _HEX = "CASE WHEN {0} IS NOT NULL THEN hex({0}) END"
 _TEXT = "CASE typeof({0}) WHEN 'real' THEN printf('%!.20g', {0}) WHEN 'blob' THEN hex({0}) ELSE CAST({0} AS TEXT) END"
+
+_CATALOGUE = (
+    "SELECT CAST(m.name AS TEXT), CAST(m.type AS TEXT), CAST(c.name AS TEXT), CAST(c.type AS TEXT), c.pk "
+    "FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
+    "WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND c.hidden <> 1 ORDER BY m.name, c.cid"
+)
 
 
 class SqliteStream(Spec):
@@ -66,6 +74,38 @@ class Sqlite(Source):
         with duckdb.connect() as connection:
             self._attach(connection, "source")
             return sorted(self._tables(connection, "source"))
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with kind, columns, key and, where ANALYZE left any, numbers of rows."""
+        with duckdb.connect() as connection:
+            self._attach(connection, "source")
+            rows = connection.sql(f"SELECT * FROM sqlite_query('source', {literal(_CATALOGUE)})").fetchall()
+            analyzed = dict(self._analyzed(connection, "source"))
+        found = []
+        for (name, kind), columns in groupby(rows, key=lambda row: (str(row[0]), row[1])):
+            told = list(columns)
+            key = sorted((int(row[4]), row[2]) for row in told if int(row[4]))
+            found.append(
+                CatalogueTable(
+                    name, None, name, "view" if kind == "view" else "table",
+                    tuple(CatalogueColumn(row[2], row[3] or "") for row in told),
+                    tuple(column for _, column in key), analyzed.get(name),
+                )
+            )  # fmt: skip
+        return found
+
+    def _analyzed(self, connection: duckdb.DuckDBPyConnection, alias: str) -> list[tuple[str, int]]:
+        """Table and number of rows when ANALYZE last looked; the planner's own table exists only after it."""
+        asked = "SELECT name FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+        if not connection.sql(f"SELECT * FROM sqlite_query({literal(alias)}, {literal(asked)})").fetchall():
+            return []
+        asked = "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl"
+        rows = connection.sql(f"SELECT * FROM sqlite_query({literal(alias)}, {literal(asked)})").fetchall()
+        return [(str(name), int(count)) for name, count in rows]
+
+    def origin(self, stream: Stream) -> tuple[str, ...]:
+        """The table."""
+        return ((stream.options.table if isinstance(stream.options, SqliteStream) else None) or stream.name,)
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
         """The rows of a table or view. A column has the type it declares; another value in it fails the load."""

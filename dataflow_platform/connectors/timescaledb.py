@@ -1,8 +1,6 @@
 """TimescaleDB."""
 
-from typing import ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar
 
 from dataflow_platform.connectors.postgres import Postgres
 from dataflow_platform.core.base import ConnectorFacts
@@ -20,9 +18,4 @@ class TimescaleDb(Postgres):
         extra="postgres",
         grants="GRANT CONNECT ON DATABASE shop TO reader; GRANT USAGE ON SCHEMA sales TO reader; "
         "GRANT SELECT ON ALL TABLES IN SCHEMA sales TO reader;",
-    )
-
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer",
-        description="How much encryption is asked for, in libpq's words. Timescale Cloud needs `require`.",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
@@ -26,9 +27,9 @@ from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
-from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
+from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -93,6 +94,11 @@ class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster l
         description="Dotted path `module:function`, called once per process before the first connection: "
         "open a tunnel, start a local server.",
     )
+    pool: str | None = Field(
+        default=None,
+        description="Dagster pool of the assets that read from or load into this connection: no more runs than the "
+        "pool has places (`dagster instance concurrency set POOL N`; one by default) use it at a time.",
+    )
 
     def run_prepare(self) -> None:
         """Call the ``prepare`` function; a second call in the same process does nothing."""
@@ -130,6 +136,10 @@ class Source(Connector):
     @abstractmethod
     def discover(self) -> list[str]:
         """The names of the streams this source can read, sorted."""
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """What ``discover`` names, with all the source's catalogue tells of it; reads no row, counts none."""
+        return [CatalogueTable(name) for name in self.discover()]
 
     def probe(self, stream: Stream) -> str | None:
         """A short token that changes when there is something new; None where the source can't tell."""

@@ -18,7 +18,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_na
 from dataflow_platform.engine import reading_range
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
-from dataflow_platform.pipeline import resolve
+from dataflow_platform.pipeline import patterns, resolve
 from dataflow_platform.pipeline.assets import StreamAsset
 from dataflow_platform.pipeline.document import Document
 from dataflow_platform.pipeline.resolve import Connection
@@ -95,19 +95,19 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     target = _named(spec.destination.connection, connections, document, "destination")
     destination_type = registry.destination(target.type)
     # Both are built once here to find what is wrong with them while somebody looks; runs build their own.
-    source.source()
-    target.destination()
+    read_from, load_into = source.source(), target.destination()
     built = Built(resources={source.name: _source_resource(source), _io_key(target): _io_manager(target)})
-    pool = spec.pool or (f"{target.type}_{target.name}" if destination_type.facts.single_writer else None)
+    # An asset has one pool. That of the destination goes first: a single writer's keeps loads from failing.
+    writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
+    pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
-    built.targets[spec.name] = (target, schema, [stream.name for stream in spec.streams])
+    streams = patterns.streams(spec, document, source)
+    built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
-    for position, stream_spec in enumerate(spec.streams):
-        path = ("attributes", "streams", position)
-        make = partial(_stream, spec, stream_spec, document, path, source, target, schema, pool)
+    for stream_spec, path in streams:
+        make = partial(_stream, spec, stream_spec, document, path, source, read_from, target, schema, pool)
         asset = _at(document, path, make)
-        with _beta_features():
-            built.assets += [asset.definition(), _origin_spec(asset, source)]
+        built.assets += [_at(document, path, asset.definition), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
         keys.append(asset.key)
 
@@ -125,7 +125,7 @@ def _as_load(asset: StreamAsset, source: Connection, target: Connection) -> Stre
 
 def _stream(
     spec: PipelineSpec, stream: StreamSpec, document: Document, path: tuple[str | int, ...],
-    source: Connection, target: Connection, schema: str, pool: str | None,
+    source: Connection, read_from: Source, target: Connection, schema: str, pool: str | None,
 ) -> StreamAsset:  # fmt: skip
     kind = registry.source(source.type)
     resolved = resolve.stream(stream, kind, document, path)
@@ -147,7 +147,7 @@ def _stream(
         spec=stream,
         stream=resolved,
         table=Table(schema, stream.name),
-        origin=dg.AssetKey([source.name, *source.source().origin(resolved)]),
+        origin=dg.AssetKey([source.name, *map(patterns.key_part, read_from.origin(resolved))]),
         source_key=source.name,
         source_type=source.type,
         io_manager_key=_io_key(target),
@@ -273,7 +273,9 @@ def _known_keys(document: Document | Path) -> list[dg.AssetKey]:
     destination = attributes.get("destination")
     schema = destination.get("schema") if isinstance(destination, dict) else None
     names = [stream.get("name") for stream in attributes["streams"] if isinstance(stream, dict)]
-    parts = [(str(schema or attributes.get("name") or "broken"), str(name)) for name in names if name]
+    parts = [
+        (str(schema or attributes.get("name") or "broken"), patterns.key_part(str(name))) for name in names if name
+    ]
     return [dg.AssetKey(part) for part in dict.fromkeys(parts)]
 
 

@@ -83,11 +83,16 @@ def _connections(documents: list[Document], built: build.Built) -> dict[str, Con
     return found
 
 
-@cache
-def connections_below(folder: Path) -> dict[str, Connection]:
-    """The named connections declared anywhere below ``folder``, for pipelines loaded one by one."""
+def read_connections(folder: Path) -> dict[str, Connection]:
+    """The named connections declared anywhere below ``folder``; no pipeline is built."""
     documents, _, built = _read_all(folder)
     return _connections(documents, built)
+
+
+@cache
+def connections_below(folder: Path) -> dict[str, Connection]:
+    """The same, read once a process, for pipelines loaded one by one."""
+    return read_connections(folder)
 
 
 def _unknown_type(document: Document) -> ConfigError:

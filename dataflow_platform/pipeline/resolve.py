@@ -1,8 +1,8 @@
 """From what a YAML file says to the objects it means; every error carries file, line and fix."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,7 +12,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_me
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
 from dataflow_platform.pipeline.document import Document, Path_, dotted, render
-from dataflow_platform.pipeline.spec import ConnectionsSpec, PipelineSpec, StreamSpec
+from dataflow_platform.pipeline.spec import STREAM_TAGS, ConnectionsSpec, PipelineSpec, StreamSpec
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -81,11 +81,12 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
     problems = error.errors(include_url=False, include_input=False)
     # A misspelt key is also a missing one: what is there and wrong explains more than what is not.
     problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    inner = tuple(part for part in problem["loc"] if isinstance(part, int) or not part.startswith("function-"))
+    typed = tuple(part for part in problem["loc"] if isinstance(part, int) or not part.startswith("function-"))
+    inner = tuple(part for part in typed if part not in STREAM_TAGS)
     where = document.locate(*path, *inner)
     name = str(inner[-1]) if inner else ""
     if problem["type"] == "extra_forbidden":
-        known = _fields(kind, inner[:-1])
+        known = _fields(kind, typed[:-1])
         return ConfigError(
             "key.unknown", f"unknown key '{name}'", where=where, fix=did_you_mean(name, known, "see docs/pipeline.md")
         )
@@ -103,13 +104,25 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
 
 def _fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that are valid at ``path`` inside ``kind``."""
+    candidates = [kind]
     for part in path:
-        inner = next((field for name, field in kind.model_fields.items() if part in (name, field.alias)), None)
-        if inner is None:
+        named = next((each for each in candidates if each.__name__ == part), None)
+        if named is not None:  # of several models the one the value was taken for
+            kind, candidates = named, [named]
             continue
-        candidates = [inner.annotation, *getattr(inner.annotation, "__args__", ())]
-        kind = next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), kind)
+        inner = next((field for name, field in kind.model_fields.items() if part in (name, field.alias)), None)
+        if inner is not None:
+            candidates = list(_models(inner.annotation))
+            kind = next(iter(candidates), kind)
     return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models a field may hold, however deep in lists and unions."""
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def connections(document: Document) -> dict[str, Connection]:

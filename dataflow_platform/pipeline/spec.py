@@ -3,9 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from dataflow_platform.core.base import Spec
+from dataflow_platform.core.catalogue import TableKind
 from dataflow_platform.engine.contract import Contract, SchemaPolicy
 
 
@@ -74,15 +75,11 @@ class Target(Spec):
     )
 
 
-class StreamSpec(Spec):
-    """One stream: a table, a file set or an endpoint that becomes one asset."""
+class StreamSettings(Spec):
+    """What one stream and the streams of a pattern may set alike."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    name: str = Field(description="Name of the table that is loaded and of the asset.")
-    from_: dict[str, Any] = Field(
-        default_factory=dict, alias="from", description="What to read: the stream options of the source's connector."
-    )
     description: str = Field(default="", description="What the rows are, for the people who find the asset.")
     cursor: str | None = Field(
         default=None, description="Source column that grows with every change: only rows at or after it are read."
@@ -100,7 +97,6 @@ class StreamSpec(Spec):
         "or a number: the bound itself.",
     )
     primary_key: ColumnNames = Field(default_factory=list, description="Source columns that tell rows apart.")
-    load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")
     partition: Partition | None = Field(default=None, description="Time partitions, for backfills.")
     transform: list[dict[str, Any]] = Field(
         default_factory=list, description="Steps in order, one key each: `- filter: ...`."
@@ -119,6 +115,63 @@ class StreamSpec(Spec):
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
 
 
+class StreamSpec(StreamSettings):
+    """One stream: a table, a file set or an endpoint that becomes one asset."""
+
+    name: str = Field(description="Name of the table that is loaded and of the asset.")
+    from_: dict[str, Any] = Field(
+        default_factory=dict, alias="from", description="What to read: the stream options of the source's connector."
+    )
+    load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")
+
+
+class StreamPatterns(StreamSettings):
+    """Tables chosen by patterns; each becomes a stream and an asset of its own, with what is set here.
+
+    The list of tables is kept in a file: a table that is new in the source takes part after
+    `dataflow connections discover NAME --save`. A table that a stream of its own reads is left out here, and one
+    that two entries name belongs to the first. Keys come from the source's catalogue where `primary_key` is absent.
+    """
+
+    include: ColumnNames = Field(
+        min_length=1,
+        description="Patterns of tables: `sales.*` by schema and table, `order_*` by the table of any schema; "
+        "`*`, `?` and `[...]` as in file names, capitals count.",
+    )
+    exclude: ColumnNames = Field(default_factory=list, description="Patterns of tables to leave out.")
+    kinds: list[TableKind] = Field(
+        default=["table"],
+        min_length=1,
+        description="What may match. `partition`: a part of a partitioned table, whose rows the whole one has as well.",
+    )
+    name: str = Field(
+        default="{table}",
+        description="Name of each stream; `{schema}` and `{table}` are the source's names. Characters other than "
+        "ASCII letters, digits, `_`, `-` and `.` become `_`.",
+    )
+    from_: dict[str, Any] = Field(
+        default_factory=dict, alias="from", description="Further stream options of the source's connector, for each."
+    )
+    load: str | dict[str, Any] = Field(
+        default="replace", description="Load strategy of each: a name, or `{name: {options}}`."
+    )
+
+
+def _stream_kind(value: Any) -> str:
+    """The model an entry of ``streams`` is written for."""
+    if isinstance(value, StreamPatterns) or (isinstance(value, dict) and "include" in value):
+        return StreamPatterns.__name__
+    return StreamSpec.__name__
+
+
+Streams = Annotated[
+    Annotated[StreamSpec, Tag("StreamSpec")] | Annotated[StreamPatterns, Tag("StreamPatterns")],
+    Discriminator(_stream_kind),
+]
+STREAM_TAGS = frozenset({"StreamSpec", "StreamPatterns", "list"})
+"""Parts of a pydantic location that are no part of the YAML: which model an entry of ``streams`` was taken for."""
+
+
 class PipelineSpec(Spec):
     """A pipeline: one source, its streams, and what happens to them on the way into the warehouse."""
 
@@ -128,7 +181,14 @@ class PipelineSpec(Spec):
         description="Name of a connection, or a connector in place: `{type: postgres, host: ...}`."
     )
     destination: Target = Field(default_factory=Target, description="Where the streams are loaded.")
-    streams: list[StreamSpec] = Field(min_length=1, description="What is read; each stream is an asset.")
+    streams: Annotated[
+        Annotated[Annotated[list[Streams], Field(min_length=1)], Tag("list")]
+        | Annotated[StreamPatterns, Tag("StreamPatterns")],
+        Discriminator(lambda value: "list" if isinstance(value, list) else "StreamPatterns"),
+    ] = Field(
+        description="What is read; each stream is an asset. Tables by patterns stand in the list as well, or alone: "
+        "`{include: [sales.*], exclude: ['*_tmp']}`."
+    )
     contract: SchemaPolicy = Field(default_factory=SchemaPolicy, description="Schema contract of all streams.")
     reconcile: Literal["auto", "on", "off"] = Field(
         default="auto",
@@ -141,7 +201,9 @@ class PipelineSpec(Spec):
     freshness: Freshness | None = Field(default=None, description="How old the assets may get.")
     retries: Retries = Field(default_factory=Retries, description="How passing errors are met.")
     pool: str | None = Field(
-        default=None, description="Dagster pool of the assets; one for each single-writer destination when absent."
+        default=None,
+        description="Dagster pool of the assets. When absent: the destination's `pool`, else one for each "
+        "single-writer destination, else the source's `pool`.",
     )
     group: str | None = Field(default=None, description="Asset group; the pipeline's name when absent.")
     owners: list[str] = Field(default_factory=list, description="E-mail addresses or `team:name`.")

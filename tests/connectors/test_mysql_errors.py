@@ -43,8 +43,8 @@ def test_discover_and_test_connection(mysql_shop: MySQL) -> None:
 @pytest.mark.parametrize(
     ("values", "kind", "code", "words"),
     [
-        ({"host": "no-such-host.invalid"}, TransientError, "mysql.unreachable", "no-such-host.invalid"),
-        ({"port": 1}, TransientError, "mysql.unreachable", "127.0.0.1:1"),
+        ({"host": "no-such-host.invalid"}, TransientError, "mysql.dns", "no-such-host.invalid"),
+        ({"port": 1}, TransientError, "mysql.tcp", "127.0.0.1:1"),
         ({"password": "wrong'one"}, ConfigError, "mysql.login", "user 'reader'"),
         ({"password": ""}, ConfigError, "mysql.login", "user 'reader'"),
         ({"user": "nobody_known"}, ConfigError, "mysql.login", "nobody_known"),
@@ -236,7 +236,7 @@ def test_a_server_gone_between_describing_and_reading_is_transient(
         scan.relation.fetchall()
     told = told_by(scan)
     scan.close()
-    assert told.code in ("mysql.lost", "mysql.unreachable")
+    assert told.code in ("mysql.lost", "mysql.tcp")
     assert_no_password(told, PASSWORD)
 
 
@@ -265,7 +265,7 @@ def test_without_scanner_the_fix_names_the_package(mysql_shop: MySQL, monkeypatc
 
 
 def test_the_password_is_a_secret_field_and_not_shown(mysql_shop: MySQL) -> None:
-    assert MySQL.secret_fields == frozenset({"password"})
+    assert MySQL.secret_fields == {"password", "ssh.password", "ssh.passphrase"}
     assert PASSWORD not in repr(mysql_shop)
     assert repr(PASSWORD) not in repr(mysql_shop)
 
@@ -327,3 +327,12 @@ def assert_no_password(error: BaseException, password: str) -> None:
         assert password not in str(seen)
         assert re.escape(password) not in repr(seen)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def test_by_default_no_rows_cross_the_internet_in_the_clear(mysql_shop: MySQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow_platform.connectors.mysql.connection.across_the_internet", lambda _: True)
+    with pytest.raises(ConfigError) as caught:
+        mysql_shop.test_connection()
+    assert caught.value.code == "mysql.tls"
+    assert "crosses the internet" in caught.value.what
+    changed(mysql_shop, ssl_mode="disabled").test_connection()

@@ -1,32 +1,28 @@
 """Encryption against a MariaDB that offers TLS with a certificate of an authority made for the test."""
 
-import datetime as dt
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from dataflow_platform.connectors.mysql import MySQL
 from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.ssh_tunnel import close_tunnels
+from tests.fixtures.certificates import certificates
 from tests.fixtures.mariadb import MariaDBServer, running
 from tests.fixtures.mariadb_shop import changed, ids, stream
+from tests.fixtures.ssh_server import SshServer
 
 pytestmark = pytest.mark.mariadb
-_PEM = serialization.Encoding.PEM
 
 
 @pytest.fixture(scope="module")
 def tls_server() -> Iterator[MariaDBServer]:
     """Its certificate is for 127.0.0.1 and not for any name."""
-    files = _certificates()
+    files = certificates()
     # The server reads its files relative to its data folder.
     settings = ("--ssl-ca=../ca.pem", "--ssl-cert=../server.pem", "--ssl-key=../server.key")
     with running(*settings, files=files) as server:
@@ -89,7 +85,7 @@ def test_required_checks_nothing_and_verify_ca_no_name(secured: MySQL, engine: d
 def test_the_scanner_verifies_by_itself(secured: MySQL, engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """Not only the driver's connection, which comes first: the rows' own connection refuses a stranger too."""
     other = tmp_path / "other.pem"
-    other.write_bytes(_certificates()["ca.pem"])
+    other.write_bytes(certificates()["ca.pem"])
     source = changed(secured, ssl_ca=str(other))
     with pytest.raises(duckdb.Error) as caught:
         _attach(source, engine)
@@ -105,40 +101,14 @@ def _attach(source: MySQL, engine: duckdb.DuckDBPyConnection) -> None:
     source.attach(engine, "stranger", encrypted=True)
 
 
-def _certificates() -> dict[str, bytes]:
-    """An authority, and certificates of a server at 127.0.0.1 and of a client, as PEM files by name."""
-    authority, ca = ec.generate_private_key(ec.SECP256R1()), _name("Test authority")
-    files = {"ca.pem": _signed(ca, authority, ca, authority, ca_too=True)}
-    for name in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        files[f"{name}.pem"] = _signed(_name(name), key, ca, authority)
-        files[f"{name}.key"] = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return files
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _signed(
-    subject: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: x509.Name,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    ca_too: bool = False,
-) -> bytes:
-    now = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca_too, path_length=None), critical=True)
-    )
-    if not ca_too:
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(_PEM)
+def test_through_a_tunnel_the_name_that_is_verified_is_the_servers(
+    secured: MySQL, engine: duckdb.DuckDBPyConnection, ssh_server: SshServer
+) -> None:
+    """Not that of the tunnel's end, 127.0.0.1, for which the certificate is."""
+    source = changed(secured, ssh=ssh_server.settings())
+    assert ids(source, engine, stream("t"), State()) == [1, 2]
+    with pytest.raises(ConfigError) as caught:
+        changed(source, host="localhost").test_connection()
+    assert caught.value.code == "mysql.tls"
+    assert "Hostname mismatch" in caught.value.what
+    close_tunnels()

@@ -41,8 +41,8 @@ def test_discover_and_test_connection(shop: Postgres) -> None:
 @pytest.mark.parametrize(
     ("values", "kind", "code", "words"),
     [
-        ({"host": "no-such-host.invalid"}, TransientError, "postgres.unreachable", "no-such-host.invalid"),
-        ({"port": 1}, TransientError, "postgres.unreachable", "127.0.0.1:1"),
+        ({"host": "no-such-host.invalid"}, TransientError, "postgres.dns", "no-such-host.invalid"),
+        ({"port": 1}, TransientError, "postgres.tcp", "127.0.0.1:1"),
         ({"password": "wrong'one"}, ConfigError, "postgres.login", "user 'reader'"),
         ({"password": ""}, ConfigError, "postgres.login", "user 'reader'"),
         ({"user": "nobody_known"}, ConfigError, "postgres.login", "nobody_known"),
@@ -232,7 +232,7 @@ def test_a_host_that_never_answers(shop: Postgres, monkeypatch: pytest.MonkeyPat
             changed(shop, port=listener.getsockname()[1]).test_connection()
         thread.join()
         accepted[0].close()
-    assert caught.value.code == "postgres.unreachable"
+    assert caught.value.code == "postgres.tcp"
 
 
 def test_a_missing_scanner_is_told_and_does_without(
@@ -248,7 +248,7 @@ def test_a_missing_scanner_is_told_and_does_without(
 
 
 def test_the_password_is_a_secret_field_and_not_shown(shop: Postgres) -> None:
-    assert Postgres.secret_fields == frozenset({"password"})
+    assert Postgres.secret_fields == {"password", "ssh.password", "ssh.passphrase"}
     assert PASSWORD not in repr(shop)
     assert repr(PASSWORD) not in repr(shop)
 

@@ -241,9 +241,9 @@ def test_a_connection_lost_in_the_middle_is_transient(shop: Sql, postgres_server
 
 def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener whose queue is full never completes the connection."""
-    from dataflow_platform.connectors._sql import source as base
+    from dataflow_platform.core import reach
 
-    monkeypatch.setattr(base, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(reach, "CONNECT_SECONDS", 0.5)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -6,14 +6,14 @@ is read; no value has a say in them. The rows of one stream come from one SELECT
 
 import os
 import re
-import socket
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow_platform.connectors._sql import kinds, selecting
+from dataflow_platform.connectors._sql import catalogue, kinds, selecting
 from dataflow_platform.connectors._sql.driver_types import keep_texts, told_by_cursor
 from dataflow_platform.connectors._sql.facts import SqlFacts
 from dataflow_platform.connectors._sql.meanings import meaning, missing_driver
@@ -23,21 +23,20 @@ from dataflow_platform.connectors._sql.stream import SqlStream, join_name, split
 from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core import server_filter
 from dataflow_platform.core.base import Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import (
     ConfigError,
     DataflowError,
-    TransientError,
     did_you_mean,
     nearest,
     unknown_name,
 )
+from dataflow_platform.core.reach import reach
 from dataflow_platform.core.sql import quote
 
 if TYPE_CHECKING:
     import duckdb
     import sqlalchemy as sa
-
-CONNECT_SECONDS = 10
 
 
 class SqlSource(Source):
@@ -115,22 +114,7 @@ class SqlSource(Source):
         proxied = proxied or (self.facts.over_http and any(os.environ.get(f"{w}_PROXY") for w in ("HTTPS", "ALL")))
         if not url.host or not url.port or proxied:
             return
-        try:
-            socket.create_connection((url.host, url.port), timeout=CONNECT_SECONDS).close()
-        except socket.gaierror:
-            raise TransientError(
-                "sql.dns",
-                f"no address is known for host '{url.host}'",
-                where=self.where(),
-                fix="check `host`, and that this machine can resolve the name",
-            ) from None
-        except OSError as error:
-            raise TransientError(
-                "sql.tcp",
-                f"nothing answers at {url.host}:{url.port} ({error.strerror or 'no answer in time'})",
-                where=self.where(),
-                fix="check `host` and `port`, that the server runs and that no firewall is between",
-            ) from None
+        reach(url.host, url.port, "sql", self.where())
 
     def test_connection(self) -> str:
         """Resolve, connect, log in and ask for 1; the error's code says which step failed."""
@@ -146,6 +130,14 @@ class SqlSource(Source):
         """Tables and views as ``schema.table``, sorted; the server's own schemas are left out."""
         with self.connected() as connection:
             return sorted(join_name(schema, table) for schema, table in self.relations(connection))
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with what the catalogue tells: kind and key by SQLAlchemy's inspector, else the columns alone."""
+        with self.connected() as connection:
+            if not self.facts.list_tables:
+                return catalogue.inspected(connection, self.facts.system_schemas, self.facts.title)
+            tables = list(self.relations(connection))
+            return catalogue.described(tables, partial(self.described, connection), self.facts.title)
 
     def relations(self, connection: "sa.Connection") -> Iterator[tuple[str | None, str]]:
         """Schema and name of every table and view."""

@@ -9,9 +9,25 @@ from pydantic import Field
 
 from dataflow_platform.connectors.duckdb.destination import when_free
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, qualified
+
+_CATALOGUE = """
+WITH known AS (
+    SELECT schema_name, table_name, table_oid, 'table' AS kind, estimated_size AS estimated FROM duckdb_tables()
+    WHERE database_name = 'source' AND NOT internal
+    UNION ALL SELECT schema_name, view_name, view_oid, 'view', NULL FROM duckdb_views()
+    WHERE database_name = 'source' AND NOT internal)
+SELECT schema_name, table_name, kind, any_value(estimated), list(column_name ORDER BY column_index),
+    list(data_type ORDER BY column_index),
+    any_value((SELECT constraint_column_names FROM duckdb_constraints() k WHERE k.database_name = 'source'
+        AND k.schema_name = known.schema_name AND k.table_name = known.table_name
+        AND k.constraint_type = 'PRIMARY KEY'))
+FROM known JOIN duckdb_columns() c USING (schema_name, table_name)
+WHERE c.database_name = 'source' GROUP BY ALL ORDER BY ALL
+"""
 
 
 class DuckDBStream(Spec):
@@ -44,6 +60,19 @@ class DuckDBFile(Source):
         with duckdb.connect() as connection:
             self._attach(connection, "source")
             return sorted(f"{schema}.{name}" for schema, name in _tables(connection, "source"))
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with kind, columns, key and the rows DuckDB estimates."""
+        with duckdb.connect() as connection:
+            self._attach(connection, "source")
+            rows = connection.execute(_CATALOGUE).fetchall()
+        return [
+            CatalogueTable(
+                f"{schema}.{name}", schema, name, kind,
+                tuple(CatalogueColumn(*each) for each in zip(names, types, strict=True)), tuple(key or ()), estimated,
+            )
+            for schema, name, kind, estimated, names, types, key in rows
+        ]  # fmt: skip
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Schema and table."""

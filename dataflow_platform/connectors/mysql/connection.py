@@ -1,5 +1,6 @@
 """A connection to a MySQL or MariaDB server: the fields, the catalogue questions and DuckDB's attachment."""
 
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +13,9 @@ from dataflow_platform.connectors.mysql.meanings import meaning
 from dataflow_platform.core.base import Connector
 from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
+from dataflow_platform.core.reach import across_the_internet, reach
 from dataflow_platform.core.sql import literal
+from dataflow_platform.core.ssh_tunnel import SSH_SECRETS, SshTunnel
 
 _CONNECT_SECONDS = 10
 
@@ -23,7 +26,7 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 class MySQLConnection(Connector):
     """How a server is reached."""
 
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"password"})
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"password"}) | SSH_SECRETS
 
     host: str = Field(description="Name or address of the server.")
     port: int = Field(default=3306, description="TCP port of the server.")
@@ -32,14 +35,16 @@ class MySQLConnection(Connector):
     password: str = Field(default="", repr=False, description="Password of the account.")
     ssl_mode: Literal["auto", "disabled", "required", "verify_ca", "verify_identity"] = Field(
         default="auto",
-        description="How much encryption is asked for. `auto`: `verify_identity` where the server offers TLS, none "
-        "where it does not; `required` encrypts and checks nothing.",
+        description="How much encryption is asked for. `auto`: `verify_identity` where the server offers TLS; where it "
+        "does not, none on this machine and in private networks, and no rows across the internet. `required` encrypts "
+        "and checks nothing.",
     )
     ssl_ca: str | None = Field(
         default=None, description="File of the certificate authority (PEM); the system's authorities if absent."
     )
     ssl_cert: str | None = Field(default=None, description="File of the client's certificate (PEM).")
     ssl_key: str | None = Field(default=None, description="File of the client's private key (PEM).")
+    ssh: SshTunnel | None = Field(default=None, description="Reach the server through an SSH server.")
 
     def connect(self) -> Any:
         """A read-only pymysql connection. Raises the driver's errors."""
@@ -63,8 +68,46 @@ class MySQLConnection(Connector):
         if self.ssl_mode == "auto":
             # Without `ssl` the driver encrypts where the server offers it; here it also verifies.
             connection.ctx = self._context()
-        connection.connect()
+        host, port = self.end()
+        # By a socket of ours: the certificate is for `host`, also where a tunnel's end is what we connect to.
+        opened = socket.create_connection((host, port), timeout=_CONNECT_SECONDS)
+        address = str(opened.getpeername()[0])  # before TLS takes the socket over
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.connect(opened)
+            self._refuse_clear_text(connection, address)
+        except BaseException:
+            opened.close()
+            raise
         return connection
+
+    def end(self) -> tuple[str, int]:
+        """Where the server is reached from here: itself, or the end of a tunnel to it, which is opened."""
+        if self.ssh:
+            return "127.0.0.1", self.ssh.forward(self.host, self.port)
+        return self.host, self.port
+
+    def knock(self) -> None:
+        """Resolve the name and open the port; TransientError ``mysql.dns`` or ``mysql.tcp`` says which failed."""
+        self.run_prepare()
+        if not self.ssh:  # which does the same, from the other end
+            reach(self.host, self.port, "mysql", self.where())
+
+    def _refuse_clear_text(self, connection: Any, address: str) -> None:
+        """By default no rows cross the internet in the clear."""
+        if self.ssl_mode != "auto" or not across_the_internet(address):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+            if not cursor.fetchone()[1]:
+                raise ConfigError(
+                    "mysql.tls",
+                    f"{self.host}:{self.port} offers no TLS, and the way to {address} crosses the internet",
+                    where=self.where(),
+                    fix="let the server offer TLS, or reach it through `ssh` or a private network; "
+                    "`ssl_mode: disabled` sends everything in the clear",
+                )
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ssl_ca)
@@ -99,6 +142,10 @@ class MySQLConnection(Connector):
         mode: str = self.ssl_mode
         if mode == "auto":
             mode = "verify_identity" if encrypted else "disabled"
+        if self.ssh and mode == "verify_identity":
+            # The name to verify is not the address of the tunnel's end; the driver's own connection, which comes
+            # first, has verified it. The scanner checks the authority.
+            mode = "verify_ca"
         words = {"ssl_mode": mode}
         if mode.startswith("verify"):
             words["ssl_ca"] = self.ssl_ca or ssl.get_default_verify_paths().cafile or ""
@@ -106,12 +153,11 @@ class MySQLConnection(Connector):
             words |= {"ssl_cert": self.ssl_cert, "ssl_key": self.ssl_key or self.ssl_cert}
         path = " ".join(f"{word}={_word(value)}" for word, value in words.items() if value)
         # For the C library `localhost` is a socket file, maybe of another server.
-        host = "127.0.0.1" if self.host == "localhost" else self.host
+        host, port = self.end()
+        host = "127.0.0.1" if host == "localhost" else host
         secret = {"DATABASE": self.database, "USER": self.user, "PASSWORD": self.password}
         given = ", ".join(f"{word} {literal(value)}" for word, value in secret.items())
-        connection.execute(
-            f"CREATE TEMPORARY SECRET {alias} (TYPE mysql, HOST {literal(host)}, PORT {self.port}, {given})"
-        )
+        connection.execute(f"CREATE TEMPORARY SECRET {alias} (TYPE mysql, HOST {literal(host)}, PORT {port}, {given})")
         try:
             connection.execute(f"ATTACH {literal(path)} AS {alias} (TYPE mysql, SECRET {alias}, READ_ONLY)")
         finally:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.connectors.mysql.catalogue import TABLES, catalogue
 from dataflow_platform.connectors.mysql.columns import (
     COLUMNS,
     DIALECT,
@@ -20,18 +21,10 @@ from dataflow_platform.connectors.mysql.columns import (
 from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
 from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
 from dataflow_platform.core.server_filter import condition, find, wanted
 
-# The catalogue takes names that differ in case only for one.
-_TABLES = """
-SELECT DISTINCT CONVERT(c.table_schema USING utf8mb4) COLLATE utf8mb4_bin AS table_schema,
-       CONVERT(c.table_name USING utf8mb4) COLLATE utf8mb4_bin AS table_name
-FROM information_schema.columns c
-JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-WHERE c.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
-  AND t.table_type <> 'SEQUENCE' AND FIND_IN_SET('select', c.privileges) > 0
-"""
 # A server may be told to cut every SELECT that names no limit.
 _ALL_ROWS = " LIMIT 18446744073709551615"
 _DENIED = (1142, 1143, 1044)
@@ -66,9 +59,10 @@ class MySQL(MySQLConnection, Source):
 
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
+        self.knock()
         with self.asking() as ask:
             version, comment = ask("SELECT VERSION(), @@version_comment")[0]
-            tables = ask(f"SELECT COUNT(*) FROM ({_TABLES}) readable")[0][0]
+            tables = ask(f"SELECT COUNT(*) FROM ({TABLES}) readable")[0][0]
             secured = "TLS" if _encrypted(ask) else "no TLS"
         product = "MariaDB" if "mariadb" in f"{version} {comment}".lower() else "MySQL"
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}, {secured}"
@@ -77,7 +71,12 @@ class MySQL(MySQLConnection, Source):
     def discover(self) -> list[str]:
         """The readable tables and views as ``database.table``, sorted."""
         with self.asking() as ask:
-            return sorted(f"{schema}.{table}" for schema, table in ask(_TABLES))
+            return sorted(f"{schema}.{table}" for schema, table in ask(TABLES))
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with kind, columns, key and the rows the storage engine guesses."""
+        with self.asking() as ask:
+            return catalogue(ask)
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Database and table."""

