@@ -1,0 +1,84 @@
+"""Replay of every short history of a key at once: three loads, in each no row of the key, one, or two."""
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from dataflow_platform.connectors.duckdb import DuckDB
+from dataflow_platform.engine.replay import Selection
+from tests.engine.replayed import RIGHT, WRONG, Row, Told, stopped_clock
+from tests.engine.test_replay import STRATEGIES
+from tests.load_strategies.batches import hours
+
+Event = tuple[int | None, str]
+# When, and what: 'b' is what the wrong rule rejects.
+ONE: list[Event] = [(at, v) for at in (1, 2, None) for v in "ab"]
+TWO: list[tuple[Event, Event]] = [
+    ((1, "a"), (1, "b")),
+    ((1, "a"), (2, "b")),
+    ((2, "a"), (1, "b")),
+    ((1, "b"), (2, "b")),
+]
+IN_A_LOAD: list[tuple[Event, ...]] = [(), *((event,) for event in ONE), *TWO]
+OPEN = "status = 'open'"
+HISTORIES = list(product(IN_A_LOAD, repeat=3))
+"""11 cubed: 1,331. Each belongs to two keys; to the odd one a row at 2 is the marker of a deletion."""
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDB]:
+    path: Path = tmp_path_factory.mktemp("replay") / "w.duckdb"
+    found = DuckDB(path=str(path))
+    with found.reader(), stopped_clock():
+        yield found
+
+
+def batches(times: list[Any]) -> list[list[Row]]:
+    """The rows of the three loads; of each key its history is ``HISTORIES[key // 2]``."""
+    return [
+        [
+            {"id": key, "at": None if at is None else times[at], "v": v, "w": 0, "gone": key % 2 == 1 and at == 2}
+            for key in range(2 * len(HISTORIES))
+            for at, v in HISTORIES[key // 2][load]
+        ]
+        for load in range(3)
+    ]
+
+
+def told_apart(wrong: Told, right: Told) -> list[tuple[Any, ...]]:
+    """The first rows in which the two tables differ, with their histories."""
+    place = wrong.columns().index("id")
+    given, wanted = set(wrong.table()), set(right.table())
+    rows = sorted(given ^ wanted, key=lambda row: (row[place], row in given))
+    return [(HISTORIES[row[place] // 2], "too much" if row in given else "lost", row) for row in rows[:4]]
+
+
+@pytest.mark.parametrize("cursor", [True, False], ids=["late rows", "no cursor"])
+@pytest.mark.parametrize("name", [name for name, (_, strategy) in STRATEGIES.items() if strategy.reach == "key"])
+def test_every_short_history(warehouse: DuckDB, name: str, cursor: bool) -> None:
+    how, strategy = STRATEGIES[name]
+    clock = name == "scd2 with deletions"
+    wrong, right = (Told(warehouse, how, strategy, cursor, clock, from_the_start=True) for _ in range(2))
+    for number, rows in enumerate(batches(hours(0, 1, 2) if clock else [0, 1, 2])):
+        wrong.load(rows, WRONG)
+        right.load(rows, RIGHT)
+        if number == 1:
+            # About half of the rows of every history are replayed early.
+            ids = wrong.open_ids()
+            wrong.replay(Selection(ids=Random(number).sample(ids, len(ids) // 2)))
+    found = wrong.replay()
+    assert found.refused == {}
+    assert found.loaded > 0
+    same = wrong.table() == right.table()
+    assert same, told_apart(wrong, right)
+    # A key's history goes with its last open row: one replayed, or superseded by a later load.
+    kept = wrong.query(f"SELECT DISTINCT id FROM raw._dataflow_history_{wrong.name}")
+    still = wrong.query(f"SELECT row_values FROM raw._dataflow_quarantine WHERE {OPEN} AND pipeline = '{wrong.name}'")
+    assert {key for (key,) in kept} == {json.loads(values)["id"] for (values,) in still}
+    # Those of a history need a cursor value.
+    assert (len(still) > 0) is (cursor and how == "scd2")
