@@ -256,6 +256,21 @@ def test_a_partition_cut_by_a_run_is_refused(tmp_path: Path) -> None:
     assert (found.loaded, found.refused) == (0, {"a partition run has replaced a part of its partition since": 1})
 
 
+def test_a_partition_run_leaves_rows_beyond_its_range_open(tmp_path: Path) -> None:
+    told = Told(DuckDB(path=str(tmp_path / "w.duckdb")), "partition", Partition(by=("w",)), clock=True)
+    first, second = hours(0, 5)
+    told.load([row(1, "a", first), row(2, "b", second)], WRONG)
+    begin = first.replace(tzinfo=UTC)
+    told.load([row(3, "b", first)], WRONG, Window("at", begin, begin + timedelta(hours=1)))
+    # Row 3 first: it is of the partition of row 2, but its run replaced other hours of it. Row 1 it did replace.
+    for key in (3, 2):
+        ((one,),) = told.query(
+            f"SELECT quarantine_id FROM raw._dataflow_quarantine WHERE row_values LIKE '%\"id\":{key},%'"
+        )
+        assert told.replay(Selection(ids=[one])).loaded == 1
+    assert told.query(f"SELECT id FROM raw.{told.name} ORDER BY id") == [(2,), (3,)]
+
+
 def test_another_strategy_cannot_tell_the_past(told: Told) -> None:
     told.how, told.strategy = "merge", Merge()
     told.load([row(1, "b")], WRONG)

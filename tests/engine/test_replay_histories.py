@@ -11,6 +11,7 @@ import pytest
 
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.engine.replay import Selection
+from dataflow_platform.load_strategies.partition import Partition
 from tests.engine.replayed import RIGHT, WRONG, Row, Told, stopped_clock
 from tests.engine.test_replay import STRATEGIES
 from tests.load_strategies.batches import hours
@@ -82,3 +83,31 @@ def test_every_short_history(warehouse: DuckDB, name: str, cursor: bool) -> None
     assert {key for (key,) in kept} == {json.loads(values)["id"] for (values,) in still}
     # Those of a history need a cursor value.
     assert (len(still) > 0) is (cursor and how == "scd2")
+
+
+IN_A_PARTITION = ["", "a", "b", "aa", "ab", "bb", "abb", "bbb"]
+PASTS = list(product(IN_A_PARTITION, repeat=3))
+"""8 cubed: 512. Each belongs to two partitions: which rows are replayed early is drawn."""
+
+
+def test_every_short_history_of_a_partition(warehouse: DuckDB) -> None:
+    wrong, right = (Told(warehouse, "partition", Partition(by=("id",)), cursor=False) for _ in range(2))
+    # The last partition is that of the rows without a value.
+    pasts = dict(enumerate([*PASTS, *PASTS], start=1)) | {None: ("ab", "bbb", "abb")}
+    for load in range(3):
+        rows = [
+            {"id": part, "at": 10 * load + place, "v": v, "w": 0, "gone": False}
+            for part, past in pasts.items()
+            for place, v in enumerate(past[load])
+        ]
+        wrong.load(rows, WRONG)
+        right.load(rows, RIGHT)
+        for seed in range(2):
+            ids = wrong.open_ids()
+            wrong.replay(Selection(ids=Random(seed).sample(ids, len(ids) // 2)))
+    assert wrong.replay().refused == {}
+    given, wanted = set(wrong.table()), set(right.table())
+    place = wrong.columns().index("id")
+    assert [(pasts[row[place]], row in given, row) for row in given ^ wanted][:4] == []
+    assert len(wrong.table()) == len(right.table())
+    assert wrong.replay().selected == 0
