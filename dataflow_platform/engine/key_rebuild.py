@@ -46,13 +46,10 @@ def _gather(session: Session, load: StreamLoad, batches: Sequence[Batch], has_hi
         f"FROM {_name(batch.table)}"
         for batch in batches
     )
-    # Only of keys with an open row is the history complete: of others an old one may still stand there.
-    kinds = _kinds(batches[-1], key)
+    # A key has one start; with its last open row its history went, or goes before a row of it is left out.
     live = (
-        f"SELECT {listed(key, 'h')}, min(o.place) AS since FROM {_name(key_history.table_of(load))} AS h "
-        f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} "
-        f"SEMI JOIN ({rejected.open_rows(load, kinds)}) AS late ON {_same('h', 'late', key)} "
-        f"WHERE h.{quote(PART)} = 'start' GROUP BY {listed(key, 'h')}"
+        f"SELECT {listed(key, 'h')}, o.place AS since FROM {_name(key_history.table_of(load))} AS h "
+        f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} WHERE h.{quote(PART)} = 'start'"
         if has_history
         else f"SELECT {listed(key)}, NULL AS since FROM {_name(batches[-1].table)} WHERE FALSE"
     )

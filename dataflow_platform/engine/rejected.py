@@ -22,8 +22,7 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     if not validate.row_rules(result.rules):
         return f"SELECT *{left_out} FROM ({judged}) AS judged"
     bad = validate.is_bad(result.rules)
-    exact = {name: kind for name, kind in result.source_types.items() if not exact_values.inexact(kind)}
-    values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact})
+    values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact_columns(result)})
     kept = f"CASE WHEN {bad} THEN {values} END AS {quote(SOURCE)}"
     result.hidden = [SOURCE]
     if places:
@@ -31,6 +30,11 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
         kept += f", CASE WHEN {bad} THEN CAST(json_object({pairs}) AS VARCHAR) END AS {quote(POSITION)}"
         result.hidden = [SOURCE, POSITION]
     return f"SELECT *{left_out}, {kept} FROM ({judged}) AS judged"
+
+
+def exact_columns(result: StagedLoad) -> list[str]:
+    """The source's columns whose values quarantine can keep."""
+    return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
 
 
 def set_aside(staged: StagedLoad) -> int:
