@@ -203,20 +203,46 @@ def test_a_corrected_export_is_replayed(told: Told, tmp_path: Path) -> None:
     assert [values[-2] for values in told.table()] == ["z", "z", "z"]
 
 
-def test_a_key_given_by_hand_is_loaded_only_where_its_past_is_known(told: Told, tmp_path: Path) -> None:
-    told.how, told.strategy = "merge", Merge()
-    told.load([row(1, "a"), row(None, "p"), row(None, "q")], RIGHT)
-    told.load([row(2, "a")], RIGHT)
-    file = tmp_path / "rows.jsonl"
+def with_keys(told: Told, file: Path, keys: dict[str, str]) -> Selection:
+    """The open rows without a key, each with that of its v."""
     rows = told.query("SELECT quarantine_id, source_values FROM raw._dataflow_quarantine ORDER BY source_values")
-    keys = {"p": "1", "q": "7"}
     file.write_text(
         "".join(
             json.dumps({"quarantine_id": one, "source_values": found | {"id": keys[found["v"]]}}) + "\n"
             for one, found in ((one, json.loads(text)) for one, text in rows)
+            if found["id"] is None
         )
     )
-    found = told.replay(Selection(edited=file))
+    return Selection(edited=file)
+
+
+def test_a_key_given_by_hand_that_is_open_since(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy, told.cursor = "merge", Merge(), True
+    told.load([row(9, "a"), row(None, "p"), row(None, "q")], RIGHT)
+    told.load([row(7, "b", 2), row(9, "b", 2)], WRONG)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "7", "q": "9"}))
+    # Key 7 was not in the table when its history began. Of key 9 that has one row, and not what came before it.
+    assert (found.loaded, found.refused) == (1, {"its key has changed, and the past of the new one was not kept": 1})
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "p"), (9, "a")]
+    assert told.replay().loaded == 2
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "b"), (9, "b")]
+
+
+def test_a_key_given_by_hand_under_a_strategy_that_forgets(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge(delete_marker="gone")
+    told.load([row(1, "a"), row(None, "p")], RIGHT)
+    told.load([row(1, "a") | {"gone": True}], RIGHT)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "1"}))
+    # Key 1 was deleted since: the table does not tell it from one that never was.
+    assert (found.loaded, sum((found.refused or {}).values())) == (0, 1)
+    assert told.table() == []
+
+
+def test_a_key_given_by_hand_is_loaded_only_where_its_past_is_known(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge()
+    told.load([row(1, "a"), row(None, "p"), row(None, "q")], RIGHT)
+    told.load([row(2, "a")], RIGHT)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "1", "q": "7"}))
     # Key 1 has rows of which nobody knows whether they came before this one; key 7 never was there.
     assert (found.loaded, found.refused) == (1, {"its key has changed, and the past of the new one was not kept": 1})
     assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(1, "a"), (2, "a"), (7, "q")]
