@@ -91,6 +91,21 @@ def assert_kept(told: Told) -> None:
     assert {key for (key,) in kept} == {json.loads(values)["id"] for (values,) in still} - {None}
 
 
+@pytest.mark.parametrize("name", ["soft delta", "scd2 with deletions"])
+def test_a_load_without_any_row_of_the_key_says_that_it_is_gone(warehouse: DuckDB, name: str) -> None:
+    how, strategy = STRATEGIES[name]
+    wrong, right = (Told(warehouse, how, strategy, clock=True) for _ in range(2))
+    at = hours(0)[0]
+    good: Row = {"id": 2, "at": at, "v": "a", "w": 0, "gone": False}
+    # Key 1 comes in the second load, is gone in the third, and no other load has a row of it.
+    for rows in ([good], [good, good | {"id": 1, "v": "b"}], [good]):
+        wrong.load(rows, WRONG)
+        right.load(rows, RIGHT)
+    assert wrong.replay().loaded == 1
+    assert wrong.table() == right.table()
+    assert len(wrong.table()) == 2
+
+
 IN_A_PARTITION = ["", "a", "b", "aa", "ab", "bb", "abb", "bbb"]
 PASTS = list(product(IN_A_PARTITION, repeat=3))
 """8 cubed: 512. Each belongs to two partitions: which rows are replayed early is drawn."""
