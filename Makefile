@@ -64,8 +64,10 @@ types: setup ## Write docs/types.md from a run of the type matrix
 torture: setup ## Break N=1000 loads (SEED=1) by kills and faults, run them again, write docs/reliability.md
 	@exec $(BIN)/python -m tests.reliability --rounds $(N) --seed $(SEED)
 
-bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand
-	@exec $(BIN)/python -m benchmarks
+bench: setup ## Measure wall time, CPU seconds and peak memory beside the engine by hand and other tools
+	@uv=$$(command -v uv || echo .uv/bin/uv)
+	"$$uv" sync --frozen --all-extras --inexact --group bench
+	exec $(BIN)/python -m benchmarks
 
 docs: setup ## Write the reference pages from the code
 	@exec $(BIN)/dataflow docs

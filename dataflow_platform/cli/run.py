@@ -77,7 +77,13 @@ def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
         keys = []
     if not keys:
         known = [*(job for job in jobs if not job.startswith("__")), *pipelines]
-        raise unknown_name("job or pipeline", name, known, "a job, a pipeline or an asset selection")
+        wrong = len(loaded.built.problems)
+        otherwise = (
+            f"`dataflow check` tells what is wrong with {wrong} of the definitions"
+            if wrong
+            else "a job, a pipeline or an asset selection"
+        )
+        raise unknown_name("job or pipeline", name, known, otherwise)
     keys = [key for key in keys if graph.get(key).is_materializable]
     return defs.resolve_implicit_job_def_def_for_assets(keys) or defs.resolve_implicit_global_asset_job_def(), keys
 

@@ -171,6 +171,10 @@ class Session(ABC):
         self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
         return staged
 
+    def stage_apart(self, query: str, target: Table) -> Table:
+        """As ``stage``, for rows that will be chosen from and never become the target as they are."""
+        return self.stage(query, target)
+
     def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
         """Called when rows were written to or removed from the staging table: a session may keep them now,
         where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""

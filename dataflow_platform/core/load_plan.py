@@ -76,7 +76,8 @@ class Statement:
     """One SQL statement of a load (DuckDB dialect) and what the rows it touches are counted as.
 
     ``on`` says where it runs: on the engine's staging table, before the rows travel, or on the target.
-    ``asks``: a SELECT whose one number is the count, instead of the rows touched.
+    ``asks``: a SELECT whose one number is the count, instead of the rows touched. ``distinct``: where these columns
+    already tell all staged rows apart, the statement has nothing to do and need not run.
 
     ========  ======================================================================================
     inserted  rows added to the target: staged rows that are loaded
@@ -92,6 +93,7 @@ class Statement:
     on: Literal["stage", "target"] = "target"
     counts_as: Literal["inserted", "updated", "replaced", "ended", "deleted", "filtered", "none"] = "none"
     asks: bool = False
+    distinct: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ class LoadPlan:
             f"(SELECT ({keys}) FROM {self.stage} GROUP BY {keys} HAVING count(*) > 1)) WHERE place > 1)",
             on="stage",
             counts_as="filtered",
+            distinct=tuple(same),
         )
 
     def drop_late(self) -> list[Statement]:

@@ -28,9 +28,15 @@ T = TypeVar("T")
 
 
 @cache
+def _entry_points() -> importlib.metadata.EntryPoints:
+    # All groups at once: each question reads the metadata of every installed package.
+    return importlib.metadata.entry_points()
+
+
+@cache
 def modules(kind: Kind) -> dict[str, str]:
     """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
-    found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=f"dataflow_platform.{kind}")}
+    found = {entry.name: entry.value for entry in _entry_points().select(group=f"dataflow_platform.{kind}")}
     folder = Path(__file__).parent.parent / kind
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):

@@ -9,7 +9,16 @@ from dataflow_platform.core.base import LoadPlan
 from dataflow_platform.core.errors import DataError, TransientError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import extract, key_history, query_errors, reconciliation, rejected, state, validate
+from dataflow_platform.engine import (
+    distinct_keys,
+    extract,
+    key_history,
+    query_errors,
+    reconciliation,
+    rejected,
+    state,
+    validate,
+)
 from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.stream_load import StagedLoad
 
@@ -96,7 +105,7 @@ def _clear_stage(staged: StagedLoad) -> int:
     key_history.note(staged, plan)
     counts = dict.fromkeys(COUNTED, 0)
     for statement in staged.load.strategy.statements(plan):
-        if statement.on == "stage":
+        if statement.on == "stage" and not distinct_keys.proved(staged.session, plan, statement.distinct):
             counts[statement.counts_as] += staged.session.in_engine(statement.sql)[0][0]
             injection.reach("stage_statement")
     staged.session.settle()

@@ -89,7 +89,7 @@ class Reconciliation:
     def begin(self) -> None:
         """The stage holds the rows that were judged, before any of them is set aside or left out."""
         self.left = self.staged.fingerprint
-        if self.left is None:
+        if self.left is None or self._untouched:
             return
         if taken(self.staged.session, self._table) != self.left:
             raise self._corrupted("rows came or went in the staging table after they were checked")
@@ -99,8 +99,13 @@ class Reconciliation:
 
     def cleared(self) -> None:
         """What is in the stage now is what will be loaded."""
-        if self.left is not None:
+        if self.left is not None and not self._untouched:
             self.left = taken(self.staged.session, self._table)
+
+    @property
+    def _untouched(self) -> bool:
+        """Nothing is taken out of the stage: what came into it is what has to leave, looked at once."""
+        return not self.staged.rows_quarantined and not self.staged.load.strategy.needs_primary_key
 
     def depart(self, swaps: bool) -> None:
         """The rows are about to leave the stage (``swaps``: as the whole target) and are what they were."""

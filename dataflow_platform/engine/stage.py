@@ -127,7 +127,9 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
     judged = rejected.with_origins(result, judged, query, extraction.places)
     with following(session, load.stream.name, extraction.scan) as followed:
-        result.staged = session.stage(judged, load.target)
+        assert result.plan is not None
+        becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
+        result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)

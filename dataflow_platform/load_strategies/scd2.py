@@ -218,12 +218,14 @@ def _first_history(plan: LoadPlan) -> Iterator[Statement]:
         f"AS repeats FROM {plan.stage} WHERE {several}) WHERE repeats)",
         on="stage",
         counts_as="filtered",
+        distinct=plan.primary_key,
     )
     yield Statement(
         f"UPDATE {plan.stage} AS old SET {_T} = line.following, {_C} = FALSE FROM (SELECT rowid AS place, "
         f"lead({_F}) {line} AS following FROM {plan.stage} WHERE {several}) AS line "
         "WHERE old.rowid = line.place AND line.following IS NOT NULL",
         on="stage",
+        distinct=plan.primary_key,
     )
 
 

@@ -223,6 +223,12 @@ class DuckDBSession(Session):
         self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
         return staged
 
+    def stage_apart(self, query: str, target: Table) -> Table:
+        """Keep the rows in a temporary table: writing and compressing what never becomes the target costs double."""
+        staged = Table("temp", target.name + self._suffix)
+        self.connection.execute(f"CREATE TEMP TABLE {qualified(staged.schema, staged.name)} AS {query}")
+        return staged
+
     def settle(self) -> None:
         """Commit the staging table and begin anew."""
         self.connection.execute("COMMIT")

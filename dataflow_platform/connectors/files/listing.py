@@ -95,9 +95,11 @@ def readable(root: Path) -> Iterator[PurePosixPath]:
 
 def opened(path: str) -> io.BufferedReader:
     """The unpacked bytes of a file; gzip and zstd are told by the name."""
+    packing: Any = {"gz": "gzip", "zst": "zstd"}.get(suffix(path))
+    if packing is None:
+        return open(path, "rb")
     import pyarrow
 
-    packing: Any = {"gz": "gzip", "zst": "zstd"}.get(suffix(path))
     stream: Any = pyarrow.input_stream(path, compression=packing)
     return io.BufferedReader(stream)
 

@@ -1,0 +1,147 @@
+"""`lineitem` from one system to another: the product beside the limit, the engine by hand and its rivals."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks import projects, rivals, tpch
+from benchmarks.measure import Measured, measure_command, table
+from benchmarks.postgres_server import PASSWORD, Running, running
+
+Command = tuple[Sequence[str], Mapping[str, str]]
+
+
+@dataclass
+class Bench:
+    """The servers and files of one run; every way gets a folder of its own that is empty."""
+
+    folder: Path
+    postgres: Running
+    rows: int
+    ways: dict[str, dict[str, Callable[[Path], Command]]] = field(default_factory=dict)
+    """Move -> way -> the command to measure, made for a folder."""
+
+    @property
+    def login(self) -> dict[str, Any]:
+        """The connection to the PostgreSQL of the run, without its password."""
+        return {"host": "127.0.0.1", "port": self.postgres.server.port, "database": "postgres", "user": "postgres"}
+
+    def product(self, source: dict[str, Any], warehouse: dict[str, Any], **stream: Any) -> Callable[[Path], Command]:
+        """`dataflow run` of a pipeline of one stream."""
+
+        def made(folder: Path) -> Command:
+            fields = {"name": "lineitem", "load": "replace", **stream}
+            projects.project(folder, source, warehouse, fields)
+            return projects.command(), {**projects.environment(folder), "PGPASSWORD": PASSWORD}
+
+        return made
+
+    def rival(self, way: Callable[[str, str], None]) -> Callable[[Path], Command]:
+        """A function of ``rivals`` as a command."""
+        return lambda folder: (
+            rivals.command(way, self.postgres.server.port, folder),
+            {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": ""},
+        )
+
+    def psql(self, *scripts: str) -> Callable[[Path], Command]:
+        """`psql` with a script; of two the first writes what the second reads."""
+        server = f"host=127.0.0.1 port={self.postgres.server.port} user=postgres dbname=postgres"
+        each = [f"'{tpch.psql()}' -qX -v ON_ERROR_STOP=1 -d '{server}' -c \"{script}\"" for script in scripts]
+        words = ["bash", "-o", "pipefail", "-c", f"{' | '.join(each)} > /dev/null"]
+        return lambda folder: (words, {**os.environ, "PGPASSWORD": PASSWORD})
+
+
+def _moves(bench: Bench) -> None:
+    postgres = {"type": "postgres", **bench.login, "password": "{{ env.PGPASSWORD }}"}
+    warehouse = {"type": "duckdb", "path": "w.duckdb"}
+    table_of = {"from": {"table": "public.lineitem"}}
+    rules = {"checks": projects.RULES}
+    out = "COPY public.lineitem TO STDOUT (FORMAT binary)"
+    bench.ways["PostgreSQL to DuckDB"] = {
+        "COPY to nowhere": bench.psql(out),
+        "scanner by hand": bench.rival(rivals.scanner_to_duckdb),
+        "dataflow run": bench.product(postgres, warehouse, **table_of),
+        "dataflow run, five row rules": bench.product(postgres, warehouse, **table_of, **rules),
+        "ADBC": bench.rival(rivals.adbc_to_duckdb),
+        "ConnectorX": bench.rival(rivals.connectorx_to_duckdb),
+        "dlt, pyarrow": bench.rival(rivals.dlt_pyarrow),
+        "dlt, connectorx": bench.rival(rivals.dlt_connectorx),
+    }
+    bench.ways["PostgreSQL to Parquet"] = {
+        "COPY to nowhere": bench.psql(out),
+        "scanner by hand": bench.rival(rivals.scanner_to_parquet),
+        "dataflow run": bench.product(postgres, {"type": "parquet_dataset", "path": "lake"}, **table_of),
+    }
+    into = "COPY public.arrived FROM STDIN (FORMAT binary)"
+    bench.ways["PostgreSQL to PostgreSQL"] = {
+        "COPY into COPY": bench.psql(out, into),
+        "dataflow run": bench.product(postgres, postgres, **table_of),
+    }
+    file = str(bench.folder / "source.duckdb")
+    bench.ways["DuckDB to PostgreSQL"] = {
+        "COPY of a binary file": bench.psql(f"\\copy public.arrived FROM '{bench.folder}/rows.bin' (FORMAT binary)"),
+        "scanner by hand": bench.rival(rivals.scanner_from_duckdb),
+        "dataflow run": bench.product(
+            {"type": "duckdb", "path": file}, postgres, **{"from": {"table": "main.lineitem"}}
+        ),
+    }
+
+
+def _prepare(bench: Bench, csv: Path) -> None:
+    """The files some ways read: the rows in a DuckDB file, and as PostgreSQL's binary format."""
+    with duckdb.connect(str(bench.folder / "source.duckdb")) as connection:
+        connection.execute("SET memory_limit = '2GB'")
+        connection.execute(f"CREATE TABLE lineitem ({tpch.DECLARED})")
+        connection.execute(f"INSERT INTO lineitem FROM read_csv('{csv}')")
+    words, environment = bench.psql(f"\\copy public.lineitem TO '{bench.folder}/rows.bin' (FORMAT binary)")(csv.parent)
+    measure_command(words, environment, bench.folder)
+
+
+def _clear(bench: Bench, way: Path) -> None:
+    """Every way meets an empty folder and a server without what others loaded."""
+    shutil.rmtree(way, ignore_errors=True)
+    way.mkdir()
+    bench.postgres.server.execute("DROP SCHEMA IF EXISTS bench CASCADE")
+    bench.postgres.server.execute("DROP TABLE IF EXISTS public.arrived")
+
+
+def _once(bench: Bench, move: str, name: str) -> Measured:
+    way = bench.folder / "way"
+    _clear(bench, way)
+    if name.startswith("COPY") and move.endswith("to PostgreSQL"):
+        bench.postgres.server.execute("CREATE UNLOGGED TABLE public.arrived (LIKE public.lineitem)")
+    if name.startswith("scanner") and move.startswith("DuckDB"):
+        shutil.copy(bench.folder / "source.duckdb", way / "source.duckdb")
+    words, environment = bench.ways[move][name](way)
+    took = measure_command(words, environment, way, bench.postgres.cpu)
+    print(f"{move}: {name}: {took.wall:.1f} s, CPU {took.cpu:.1f} + {took.server_cpu:.1f}", flush=True)
+    return took
+
+
+def run(scale: float, rounds: int, only: Sequence[str] = ()) -> str:
+    """Measure every move (or those whose name contains a word of ``only``); Markdown."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dataflow-bench-")))
+        csv = tpch.csv(folder, scale)
+        postgres = stack.enter_context(running())
+        bench = Bench(folder, postgres, tpch.into_postgres(postgres, csv))
+        _prepare(bench, csv)
+        _moves(bench)
+        wanted = [name for name in bench.ways if not only or any(word in name for word in only)]
+        found: dict[str, dict[str, list[Measured]]] = {move: {} for move in wanted}
+        for _ in range(rounds):
+            for move in wanted:
+                for name in bench.ways[move]:
+                    found[move].setdefault(name, []).append(_once(bench, move, name))
+        parts = [
+            f"### {move}, {bench.rows:,} rows\n\n{table(bench.rows, ways, next(iter(ways)))}"
+            for move, ways in found.items()
+        ]
+        return "\n\n".join(parts)
