@@ -204,13 +204,13 @@ def test_a_corrected_export_is_replayed(told: Told, tmp_path: Path) -> None:
 
 
 def with_keys(told: Told, file: Path, keys: dict[str, str]) -> Selection:
-    """The open rows without a key, each with that of its v."""
+    """The rows whose v is in ``keys``, each with the key it has there."""
     rows = told.query("SELECT quarantine_id, source_values FROM raw._dataflow_quarantine ORDER BY source_values")
     file.write_text(
         "".join(
             json.dumps({"quarantine_id": one, "source_values": found | {"id": keys[found["v"]]}}) + "\n"
             for one, found in ((one, json.loads(text)) for one, text in rows)
-            if found["id"] is None
+            if found["v"] in keys
         )
     )
     return Selection(edited=file)
@@ -226,6 +226,16 @@ def test_a_key_given_by_hand_that_is_open_since(told: Told, tmp_path: Path) -> N
     assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "p"), (9, "a")]
     assert told.replay().loaded == 2
     assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "b"), (9, "b")]
+
+
+def test_a_key_that_was_changed_in_vain_keeps_its_own_history(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge()
+    told.load([row(5, "a"), row(9, "a")], WRONG)
+    told.load([row(5, "b", 2)], WRONG)
+    assert told.replay(with_keys(told, tmp_path / "rows.jsonl", {"b": "9"})).loaded == 0
+    # As it is, with the key it came with, the row passes.
+    assert told.replay().loaded == 1
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(5, "b"), (9, "a")]
 
 
 def test_a_key_given_by_hand_under_a_strategy_that_forgets(told: Told, tmp_path: Path) -> None:

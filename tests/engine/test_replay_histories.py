@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from dataflow_platform.connectors.duckdb import DuckDB
+from dataflow_platform.core.base import Table
+from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.replay import Selection
+from dataflow_platform.engine.stage import stage
 from dataflow_platform.load_strategies.partition import Partition
 from tests.engine.replayed import RIGHT, WRONG, Row, Told, stopped_clock
 from tests.engine.test_replay import STRATEGIES
@@ -92,15 +96,19 @@ def assert_kept(told: Told) -> None:
 
 
 @pytest.mark.parametrize("name", ["soft delta", "scd2 with deletions"])
-def test_a_load_without_any_row_of_the_key_says_that_it_is_gone(warehouse: DuckDB, name: str) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_load_without_any_row_of_the_key_says_that_it_is_gone(warehouse: DuckDB, name: str, elsewhere: bool) -> None:
     how, strategy = STRATEGIES[name]
     wrong, right = (Told(warehouse, how, strategy, clock=True) for _ in range(2))
     at = hours(0)[0]
     good: Row = {"id": 2, "at": at, "v": "a", "w": 0, "gone": False}
-    # Key 1 comes in the second load, is gone in the third, and no other load has a row of it.
-    for rows in ([good], [good, good | {"id": 1, "v": "b"}], [good]):
+    # Key 1 comes in the second load, is gone in the third (if there is one here), and no other load has a row of it.
+    for rows in ([good], [good, good | {"id": 1, "v": "b"}], *([] if elsewhere else [[good]])):
         wrong.load(rows, WRONG)
         right.load(rows, RIGHT)
+    if elsewhere:
+        # What the stream loads into another table says nothing of this one.
+        publish(stage(replace(wrong.stream_load([good], WRONG, None), target=Table("raw", f"{wrong.name}_other"))))
     assert wrong.replay().loaded == 1
     assert wrong.table() == right.table()
     assert len(wrong.table()) == 2
