@@ -1,14 +1,13 @@
 """SQLite: a file that keeps any value in any column; here a column holds what it declares, or the load says so."""
 
-import importlib.util
 import uuid
-from pathlib import Path
 from typing import ClassVar
 
 import duckdb
 from pydantic import Field
 
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError, did_you_mean
 from dataflow_platform.core.errors import unknown_name as unknown
 from dataflow_platform.core.paths import resolve
@@ -176,23 +175,9 @@ class Sqlite(Source):
         path = resolve(self.path)
         if not path.is_file():  # SQLite would make an empty one
             raise ConfigError("sqlite.path", f"there is no file {path}", where="path", fix="check `path`")
-        _load_scanner(connection)
+        load_extension(connection, "sqlite_scanner", "sqlite", "sqlite.scanner")
         try:
             connection.execute(f"ATTACH {literal(str(path))} AS {alias} (TYPE sqlite, READ_ONLY)")
             self._tables(connection, alias)
         except duckdb.Error as error:
             raise self.explain(error) or self._unreadable(error) from error
-
-
-def _load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load DuckDB's scanner from the wheel, without the network."""
-    package = importlib.util.find_spec("duckdb_extension_sqlite_scanner")
-    folder = Path(package.origin).parent if package and package.origin else Path()
-    wheel = folder / "extensions" / f"v{duckdb.__version__}" / "sqlite_scanner.duckdb_extension"
-    if not wheel.is_file():
-        raise ConfigError(
-            "sqlite.scanner",
-            f"the SQLite scanner for DuckDB {duckdb.__version__} is not installed",
-            fix=f"pip install duckdb-extension-sqlite-scanner=={duckdb.__version__}",
-        )
-    connection.execute(f"LOAD {literal(str(wheel))}")

@@ -211,6 +211,7 @@ class Session(ABC):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make the rows of the engine's staging table the whole target, writing them no more than once."""
 
+    @abstractmethod
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
 
@@ -218,7 +219,6 @@ class Session(ABC):
         none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
         destination's facts say ``read_back``.
         """
-        raise NotImplementedError
 
     @abstractmethod
     def commit(self) -> None:
@@ -334,6 +334,8 @@ class LoadStrategy(Spec, ABC):
     """How staged rows become part of the target."""
 
     needs_primary_key: ClassVar[bool] = False
+    """Rows whose key is NULL, or NULL in one part, go to quarantine: no two rows have NULL for one key."""
+
     needs_cursor_values: ClassVar[bool] = False
     """Rows that miss the cursor go to quarantine, where the stream has one."""
 

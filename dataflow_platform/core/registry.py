@@ -28,15 +28,16 @@ T = TypeVar("T")
 
 
 @cache
-def _entry_points() -> importlib.metadata.EntryPoints:
+def _third_parties() -> dict[Kind, dict[str, str]]:
     # All groups at once: each question reads the metadata of every installed package.
-    return importlib.metadata.entry_points()
+    every = importlib.metadata.entry_points()
+    return {kind: {each.name: each.value for each in every.select(group=f"dataflow_platform.{kind}")} for kind in KINDS}
 
 
 @cache
 def modules(kind: Kind) -> dict[str, str]:
     """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
-    found = {entry.name: entry.value for entry in _entry_points().select(group=f"dataflow_platform.{kind}")}
+    found = dict(_third_parties()[kind])
     folder = Path(__file__).parent.parent / kind
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("_"):

@@ -8,7 +8,7 @@ from dataflow_platform.core import injection
 from dataflow_platform.core.base import Destination, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import qualified
-from dataflow_platform.engine import load, metadata
+from dataflow_platform.engine import load, metadata, query_errors
 from dataflow_platform.engine.failures import boundary
 from dataflow_platform.engine.stream_load import StagedLoad
 
@@ -42,10 +42,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             )
         session = self.destination.session()
         try:
-            relation = session.connection.from_arrow(value)
-            relation.create_view("_dataflow_value", replace=True)
-            session.publish_as_new(session.stage("SELECT * FROM _dataflow_value", table), table)
-            session.commit()
+            with query_errors.told(f"{table.schema}.{table.name}"):
+                relation = session.connection.from_arrow(value)
+                relation.create_view("_dataflow_value", replace=True)
+                session.publish_as_new(session.stage("SELECT * FROM _dataflow_value", table), table)
+                session.commit()
         finally:
             session.close()
 

@@ -16,6 +16,7 @@ _DATA = (
 _QUERY = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.TypeMismatchException)
 
 
+_COLUMNLESS = "must have at least one column"
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
 
@@ -44,6 +45,13 @@ def explained(error: duckdb.Error, where: str) -> DataflowError | None:
         )
     if any(text in str(error) for text in _FULL):
         return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space, run again")
+    if _COLUMNLESS in first:
+        return ConfigError(
+            "stream.columns",
+            "the rows have no column",
+            where=where,
+            fix="add a column at the source, or leave the stream out",
+        )
     if isinstance(error, _DATA):
         return DataError(
             "data.value",

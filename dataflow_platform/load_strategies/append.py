@@ -7,7 +7,11 @@ from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, Statement
 
 
 class Append(LoadStrategy):
-    """Adds the new rows behind those already there."""
+    """Adds the new rows behind those already there.
+
+    Rows are taken as they come: no key is looked at, be it NULL or there twice. An empty batch adds nothing; a
+    first one makes the table.
+    """
 
     reach: ClassVar[Reach | None] = "row"
 

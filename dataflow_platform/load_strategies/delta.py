@@ -18,8 +18,9 @@ class Delta(LoadStrategy):
 
     Every run reads the stream in full. Of several rows with one key the one with the greatest cursor
     counts, as under `merge`. A row counts as loaded where it changed the table and as filtered where the
-    table says the same already: a second run loads 0 rows. A row in quarantine is no part of the snapshot. An
-    empty snapshot deletes every row: guard it with the check `row_count`.
+    table says the same already: a second run loads 0 rows. A row whose key is NULL, or NULL in one part, goes to
+    quarantine. A row in quarantine is no part of the snapshot. An empty snapshot deletes every row: guard it with
+    the check `row_count`.
     """
 
     reach: ClassVar[Reach | None] = "key"

@@ -18,6 +18,9 @@ class Merge(LoadStrategy):
     marker is true deletes its key (at equal cursors the deletion wins); the marker row counts as filtered
     and the row it removed as deleted. A deleted key leaves no trace: an older row that comes later brings
     it back.
+
+    A row whose key is NULL, or NULL in one part, goes to quarantine. An empty batch changes nothing. A known
+    key is written again and counts as loaded and updated, also where the row says nothing new.
     """
 
     reach: ClassVar[Reach | None] = "key"

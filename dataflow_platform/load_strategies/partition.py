@@ -16,7 +16,8 @@ class Partition(LoadStrategy):
 
     A partition is all rows with equal values in the columns `by` (NULL is a value). A partition run replaces
     its range of the table, also where it reads no row. A batch must hold its partitions whole: the stream's
-    cursor is not used to read. Every row counts as loaded; the rows replaced count as deleted.
+    cursor is not used to read. Every row counts as loaded; the rows replaced count as deleted. No key is looked
+    at, be it NULL or there twice. An empty batch has no partition and changes nothing.
     """
 
     reach: ClassVar[Reach | None] = "partition"

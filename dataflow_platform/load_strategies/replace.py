@@ -7,7 +7,11 @@ from dataflow_platform.core.base import LoadPlan, LoadStrategy, Reach, State, St
 
 
 class Replace(LoadStrategy):
-    """Replaces the whole table; the old rows stay readable until the new ones are complete."""
+    """Replaces the whole table; the old rows stay readable until the new ones are complete.
+
+    Rows are taken as they come: no key is looked at, be it NULL or there twice. An empty stream empties the
+    table: guard it with the check `row_count`.
+    """
 
     reach: ClassVar[Reach | None] = "table"
 

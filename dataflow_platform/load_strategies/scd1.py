@@ -10,7 +10,8 @@ class Scd1(LoadStrategy):
     """Slowly changing dimension, type 1: updates rows that differ, inserts new keys, leaves the rest alone.
 
     The row with the greatest cursor wins, as under `merge`. A row counts as loaded where it changed the
-    table; one that says what the table says already counts as filtered, so a second run loads 0 rows.
+    table; one that says what the table says already counts as filtered, so a second run loads 0 rows. A row whose
+    key is NULL, or NULL in one part, goes to quarantine. An empty batch changes nothing.
     """
 
     reach: ClassVar[Reach | None] = "key"

@@ -33,11 +33,12 @@ class Scd2(LoadStrategy):
     - Late: a row with a cursor between two versions is spliced in between them; the later version is kept.
     - Same time as a stored version: the newest batch's row takes its place. Twice in one batch: the greatest
       remaining values win. A version that then says the same as the one before it is joined with that one.
-    - Rows without a cursor value go to quarantine; columns that are not tracked keep the values of the
-      moment the version began.
+    - Rows without a cursor value, and rows whose key is NULL or NULL in one part, go to quarantine. Columns that
+      are not tracked keep the values of the moment the version began. A row of nothing but its key never changes.
     - `deletes: close` reads the stream in full and closes the keys that are gone at the load's time. A key that
       comes back opens a new version at its cursor or, where that lies before the closing, at the load's time;
-      nothing that happened before it came back can change any more. A row in quarantine counts as gone.
+      nothing that happened before it came back can change any more. A row in quarantine counts as gone; an empty
+      batch closes every key, where `deletes: ignore` lets it change nothing.
 
     A row counts as loaded where it became a version, else as filtered: a second run loads 0 rows. Closed or
     re-dated versions count as updated; removed ones and closed keys as deleted.

@@ -19,7 +19,8 @@ class Scd3(LoadStrategy):
     `_changed_at` says when one of the columns last changed: the cursor's value, or the load's time where the
     stream has no cursor; NULL before the first change. All other columns behave as under `scd1`: a row counts
     as loaded where it changed the table, else as filtered. Of several rows of one key in a batch the one
-    with the greatest cursor counts: `previous_` is then what the table held before the load.
+    with the greatest cursor counts: `previous_` is then what the table held before the load. A row whose key is
+    NULL, or NULL in one part, goes to quarantine. An empty batch changes nothing.
     """
 
     reach: ClassVar[Reach | None] = "key"

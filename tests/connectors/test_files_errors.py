@@ -6,6 +6,8 @@ import pwd
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dataflow_platform.connectors.files import Files
@@ -73,6 +75,24 @@ def test_files_that_are_something_else(
     assert error.code == "files.unreadable"
     assert error.where.file == str(path)
     assert words.lower() in error.what.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("bare.jsonl", b"{}\n{}\n", "no line is a record: a JSON object with a field"),
+        ("list.jsonl", b"[]\n", "no line is a record: a JSON object with a field"),
+        ("bare.parquet", b"", "the file has no column"),
+    ],
+)
+def test_files_without_a_column(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, name: str, content: bytes, words: str
+) -> None:
+    path = put(tmp_path, name, content)
+    if name.endswith("parquet"):
+        pq.write_table(pa.table({}), path)
+    error = failure(tmp_path, connection, stream(name))
+    assert (error.code, error.what, error.where.file) == ("files.unreadable", words, str(path))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])

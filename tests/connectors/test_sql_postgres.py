@@ -256,3 +256,14 @@ def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         for each in waiting:
             each.close()
     assert caught.value.code == "sql.tcp"
+
+
+def test_a_table_without_a_column_is_told_from_one_that_is_not_there(
+    postgres_server: PostgresServer, shop: Sql, engine: duckdb.DuckDBPyConnection
+) -> None:
+    postgres_server.execute("CREATE TABLE bare ()", DATABASE)
+    try:
+        with pytest.raises(ConfigError, match=r"\[sql\.columns\] public\.bare has no column"):
+            read(shop, engine, stream("public.bare"))
+    finally:
+        postgres_server.execute("DROP TABLE bare", DATABASE)

@@ -9,9 +9,9 @@ from pathlib import Path
 from dataflow_platform.demo.environment import free_ports
 from dataflow_platform.demo.postgres import PostgresServer
 from tests.reliability.rounds import Arena
-from tests.reliability.warehouses import DuckDBFiles, LakeFolders, PostgresDatabases
+from tests.reliability.warehouses import DuckDBFiles, Kind, LakeFolders, PostgresDatabases
 
-DESTINATIONS = ("duckdb", "postgres", "delta")
+DESTINATIONS = ("duckdb", "postgres", "delta", "parquet_dataset")
 
 
 @contextmanager
@@ -20,22 +20,30 @@ def opened() -> Iterator[Arena]:
     folder = Path(tempfile.mkdtemp(prefix="dataflow-torture-"))
     folder.chmod(0o755)
     server = PostgresServer(
-        folder / "postgres", free_ports(1)[0], "torture", folder / "server.log", ("fsync=off", "max_connections=50")
+        folder / "server", free_ports(1)[0], "torture", folder / "server.log", ("fsync=off", "max_connections=50")
     )
-    for part in ("files", "delta", "spill", "projects"):
-        (folder / part).mkdir()
     try:
         process = server.start()
         try:
-            yield Arena(
-                {
-                    "duckdb": DuckDBFiles(folder / "files"),
-                    "postgres": PostgresDatabases(server, folder / "spill"),
-                    "delta": LakeFolders(folder / "delta", "delta"),
-                },
-                folder / "projects",
-            )
+            yield arena(folder, server)
         finally:
             server.stop(process)
     finally:
         shutil.rmtree(folder)
+
+
+def arena(folder: Path, server: PostgresServer) -> Arena:
+    """An arena of every kind of destination, with their files below ``folder``."""
+    (folder / "projects").mkdir()
+    return Arena(kinds(folder, server), folder / "projects")
+
+
+def kinds(folder: Path, server: PostgresServer) -> dict[str, Kind]:
+    """The kinds of destinations by name, with their files below ``folder``."""
+    for name in ("duckdb", "delta", "parquet_dataset", "spill"):
+        (folder / name).mkdir()
+    return {
+        "duckdb": DuckDBFiles(folder / "duckdb"),
+        "postgres": PostgresDatabases(server, folder / "spill"),
+        **{name: LakeFolders(folder / name, name) for name in ("delta", "parquet_dataset")},
+    }

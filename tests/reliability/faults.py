@@ -17,6 +17,7 @@ KINDS = {
     "kill": "SIGKILL by the process itself at the n-th passage of a named point",
     "kill_after": "SIGKILL a random moment (0 to 30 ms) after a named point: inside COMMIT, close, COPY, ...",
     "kill_any": "SIGKILL by the parent at a random moment of the load's usual duration",
+    "kill_twice": "SIGKILL at a named point of the load, and again at one of its rerun; the third run is left alone",
     "terminate": "the server ends the load's connections (pg_terminate_backend) at a named point",
     "cut": "a proxy breaks the connection after a random number of bytes, in the middle of COPY or anywhere",
     "lost_commit": "a proxy passes COMMIT on and swallows its answer: the outcome is unknown",

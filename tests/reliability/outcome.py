@@ -24,6 +24,8 @@ class Outcome:
 
     struck: str = ""
     """``killed``, ``failed``, or empty where the fault did not hit anything."""
+    struck_again: bool = False
+    """The rerun was killed as well."""
     error: str = ""
     lost: int = 0
     duplicated: int = 0

@@ -1,6 +1,9 @@
-"""Which round comes as number n: drawn from the seed alone, every cell once before any comes again."""
+"""Which round comes as number n: drawn from the seed alone, every cell once before any comes again.
 
-from collections.abc import Iterator
+The first time round, the kills at named points come before all other faults, and the double kills next.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -11,11 +14,15 @@ from tests.reliability.rounds import Arena, Golden
 from tests.reliability.workload import LOADS, PAGES, STRATEGIES
 
 FAULTS_OF: dict[str, tuple[str, ...]] = {
-    "duckdb": ("kill_after", "kill_any", "disk_full", "file_limit", "memory", "clock", "page_twice"),
+    "duckdb": ("kill_after", "kill_any", "kill_twice", "disk_full", "file_limit", "memory", "clock", "page_twice"),
     "postgres": (
-        "kill_after", "kill_any", "terminate", "cut", "lost_commit", "disk_full", "memory", "clock", "page_twice",
+        "kill_after", "kill_any", "kill_twice", "terminate", "cut", "lost_commit", "disk_full", "memory", "clock",
+        "page_twice",
     ),
-    "delta": ("kill_after", "kill_any", "disk_full", "file_limit", "memory", "clock", "page_twice"),
+    **dict.fromkeys(
+        ("delta", "parquet_dataset"),
+        ("kill_after", "kill_any", "kill_twice", "disk_full", "file_limit", "memory", "clock", "page_twice"),
+    ),
 }  # fmt: skip
 """The faults other than a kill at a point that each destination can suffer."""
 AROUND = {"kill_after": ("record_written", "committed", "opened", "stage_cleared", "rows_written")}
@@ -56,6 +63,8 @@ class Plan:
         cycle, place = divmod(number, len(self.cells))
         order = list(range(len(self.cells)))
         Random(f"{self.seed}/{self.destination}/{cycle}").shuffle(order)
+        if cycle == 0:
+            order.sort(key=lambda each: (not self.cells[each].point, self.cells[each].fault != "kill_twice"))
         return self.cells[order[place]]
 
     def round(self, number: int) -> Round:
@@ -76,17 +85,16 @@ class Plan:
 def drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, Any]:
     """The details of a fault: where, when, how much."""
     passages, share = golden.ends[load].passages, random.random()
-    if cell.fault in ("kill", "kill_after", "terminate", "clock", "page_twice"):
+    if cell.fault in ("kill", "kill_after", "kill_twice", "terminate", "clock", "page_twice"):
         points = (
             [cell.point] if cell.point else [point for point in AROUND.get(cell.fault, passages) if point in passages]
         )
         if cell.fault == "terminate":
             points = [point for point in points if point not in PAST]
-        point = random.choice(points)
-        # How many blocks a COPY has depends on the pace of both ends: half of them come every time.
-        often = passages[point] // 2 if point == "copy_block" else passages[point]
-        drawn = {"point": point, "passage": 1 + int(share * often)}
-        if cell.fault == "kill_after":
+        drawn = _passage(passages, random.choice(points), share)
+        if cell.fault == "kill_twice":
+            drawn["second"] = _passage(passages, random.choice(sorted(passages)), random.random())
+        elif cell.fault == "kill_after":
             drawn["seconds"] = random.random() * 0.03
         elif cell.fault == "clock":
             drawn["days"] = random.choice([-3650, -1, 1, 3650])
@@ -104,3 +112,10 @@ def drawn(cell: Cell, golden: Golden, load: int, random: Random) -> dict[str, An
     if cell.fault == "file_limit":
         return {"bytes": 20_000 + int(share * 800_000)}
     return {"bytes": int(share * 800_000)}
+
+
+def _passage(passages: Mapping[str, int], point: str, share: float) -> dict[str, Any]:
+    """One of the passages of ``point``: the first where ``share`` is 0."""
+    # How many blocks a COPY has depends on the pace of both ends: half of them come every time.
+    often = passages[point] // 2 if point == "copy_block" else passages[point]
+    return {"point": point, "passage": 1 + int(share * often)}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from dataflow_platform.core import injection
@@ -25,7 +26,7 @@ PRELOADED = [
     "dagster._core.storage.schedules", "dagster._core.storage.local_compute_log_manager", "dagster._daemon",
     "dagster._core.scheduler", "dagster._core.run_coordinator", "dagster._core.launcher", "watchdog.observers",
     "dataflow_platform.cli.run", "dataflow_platform.cli.progress", "dataflow_platform.cli.summary",
-    "deltalake", "dataflow_platform.connectors.delta",
+    "deltalake", "dataflow_platform.connectors.delta", "dataflow_platform.connectors.parquet_dataset",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -76,10 +77,7 @@ def fork(function: Callable[..., None], given: Any, kill_seconds: float | None =
 
     It has to send something when it begins: ``kill_seconds`` are counted from there.
     """
-    ours, theirs = _context.Pipe(duplex=False)
-    process = _context.Process(target=function, args=(given, theirs))
-    process.start()
-    theirs.close()
+    process, ours = begin(function, given)
     said: dict[str, Any] = {}
     with suppress(EOFError):
         ours.recv()  # it begins
@@ -91,6 +89,15 @@ def fork(function: Callable[..., None], given: Any, kill_seconds: float | None =
     if process.exitcode not in (0, -signal.SIGKILL):
         raise AssertionError(f"the process ended with {process.exitcode}: {given}")
     return process.exitcode == -signal.SIGKILL, said
+
+
+def begin(function: Callable[..., None], given: Any) -> tuple[BaseProcess, Connection]:
+    """Start ``function(given, pipe)`` in a process of its own, and the end of the pipe that it sends to."""
+    ours, theirs = _context.Pipe(duplex=False)
+    process = _context.Process(target=function, args=(given, theirs))
+    process.start()
+    theirs.close()
+    return process, ours
 
 
 def _load(job: Job, parent: Connection) -> None:

@@ -41,7 +41,8 @@ def write(page: Path, campaign: Campaign) -> None:
         "## By fault",
         _faults(rounds, destinations),
         "## By point",
-        "Kills at or shortly after a named point (`kill`, `kill_after`, `clock`, `page_twice`, `pipeline`).",
+        "Kills at or shortly after a named point (`kill`, `kill_after`, `kill_twice` with its first, `clock`, "
+        "`page_twice`, `pipeline`).",
         _points(rounds, destinations),
         "## By strategy",
         _strategies(rounds, destinations),
@@ -69,6 +70,8 @@ Each round breaks one load, runs it again under the same load id, and compares w
 disturbed.
 
 {_table(("destination", "rounds", "killed", "failed", "no effect", *_FOUND), totals)}
+
+In {sum(each["outcome"].get("struck_again", False) for each in rounds)} rounds the rerun was killed as well.
 
 Differences: {differences or "none."}
 
@@ -141,8 +144,8 @@ def _limits(campaign: Campaign) -> str:
         "Faults in the source other than a repeated page: the connectors' own tests break theirs.",
         "DuckDB's own now() under a moved clock (it dates quarantined rows, which no load compares), and a moved clock "
         "without a cursor: `tests/load_strategies/test_scd2.py` has the clock set back there.",
-        "Two faults in one load, and a second load of the stream while the first is broken "
-        "(`tests/engine/test_concurrency.py`, `tests/engine/test_writers_postgres.py`).",
+        "Two faults in one load other than a kill in the load and another in its rerun, and a second load of the "
+        "stream while the first is broken (`tests/reliability/test_two_processes.py` has two that overlap).",
     ]
     return "\n".join(f"- {line}" for line in lines)
 

@@ -95,12 +95,14 @@ class Arena:
             outcome.struck = "killed" if end.killed else "failed" if end.failed else ""
             outcome.error = end.error or end.crash.strip().rpartition("\n")[2]
             outcome.differs += _wrong_error(round_, end)
-            outcome.stuck += kind.stuck(fields)
-            if outcome.stuck:
+            if self._looked_at(kind, fields, (before, after), outcome):
                 return outcome
-            now = kind.seen(fields)
-            outcome.differs += _torn(kind, now, before, after)
-            outcome.staging_left = bool(kind.stale(fields))
+            if "second" in round_.fault:
+                second = {"kind": "kill", **round_.fault["second"]}
+                # Where the first kill came after the commit, the rerun has nothing to do and may not get that far.
+                outcome.struck_again = processes.run(Job(fields, round_.strategy, round_.load, second)).killed
+                if self._looked_at(kind, fields, (before, after), outcome):
+                    return outcome
             resumed = processes.run(Job(fields, round_.strategy, round_.load, repeats=repeats))
             if resumed.failed:
                 outcome.differs.append(f"the rerun failed: {resumed.error or resumed.crash}")
@@ -112,6 +114,14 @@ class Arena:
             expected = after if last == round_.load else golden.seen[last + 1]
             self._compare(kind, fields, golden.at[last + 1], expected, outcome)
         return outcome
+
+    def _looked_at(self, kind: Kind, fields: Fields, either: tuple[Seen, Seen], outcome: Outcome) -> bool:
+        """Look at what a broken load left; True where it is stuck."""
+        outcome.stuck += kind.stuck(fields)
+        if not outcome.stuck:
+            outcome.differs += _torn(kind, kind.seen(fields), *either)
+            outcome.staging_left |= bool(kind.stale(fields))
+        return bool(outcome.stuck)
 
     def _break(
         self, stack: ExitStack, kind: Kind, golden: Golden, round_: Round, repeats: int | None

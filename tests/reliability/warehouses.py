@@ -10,32 +10,31 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from dataflow_platform.core import registry
 from dataflow_platform.core.base import Table
 from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.demo.postgres import PostgresServer
 from tests.fixtures.lake import orphans
+from tests.reliability.workload import destination
 
 Fields = dict[str, Any]
 """The fields of a destination, ``type`` among them."""
 Seen = dict[str, list[tuple[Any, ...]]]
 """What a load leaves behind, by name and without the clock; ``rows`` is the number and the md5 of the sorted rows."""
 
-STATE = "pipeline, stream, cursor_value, cursor_type, boundary, position, load_id"
-QUARANTINE = (
-    "load_id, pipeline, stream, target, row_values, reasons, status, source_values, source_types, judged_values, "
-    "source_position, strategy, clears_partition, refusal"
-)
-LOADS = (
-    "load_id, pipeline, stream, target, strategy, rows_read, rows_loaded, rows_quarantined, rows_filtered, "
-    "rows_inserted, rows_updated, rows_deleted, cursor_before, cursor_after, checks"
-)
+SYSTEM = {
+    "_dataflow_state": "pipeline, stream, cursor_value, cursor_type, boundary, position, load_id",
+    "_dataflow_loads": "load_id, pipeline, stream, target, strategy, rows_read, rows_loaded, rows_quarantined, "
+    "rows_filtered, rows_inserted, rows_updated, rows_deleted, cursor_before, cursor_after, checks",
+    "_dataflow_quarantine": "load_id, pipeline, stream, target, row_values, reasons, status, source_values, "
+    "source_types, judged_values, source_position, strategy, clears_partition, refusal",
+}
+"""The system tables, each with its columns that no clock is in."""
 
 
 class Kind(ABC):
@@ -78,17 +77,64 @@ class Kind(ABC):
         """Staging, temporary and spilled files or tables that no load needs any more."""
 
 
-class DuckDBFiles(Kind):
-    """DuckDB files, each in a folder of its own."""
+class Folders(Kind):
+    """Warehouses in folders of their own, which DuckDB reads."""
 
-    name = "duckdb"
+    inside: str
+    """What a folder holds: the warehouse's file or folder."""
+    tables: str
+    """SQL: ``schema.table`` of each table there, the staging tables apart."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @abstractmethod
+    def reader(self, fields: Fields) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection on which the tables have their names."""
+
+    def home(self) -> Path:
+        """The path of a warehouse that is not there yet."""
+        return Path(tempfile.mkdtemp(dir=self._folder)) / self.inside
+
+    def drop(self, fields: Fields) -> None:
+        shutil.rmtree(Path(fields["path"]).parent)
+
+    def seen(self, fields: Fields) -> Seen:
+        with self.reader(fields) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            tables = connection.execute(self.tables).fetchall()
+            there = {name for (name,) in tables}
+
+            def ask(table: str, columns: str) -> list[tuple[Any, ...]]:
+                if f"raw.{table}" not in there:
+                    return []
+                return connection.execute(f"SELECT {columns} FROM raw.{table} AS t ORDER BY ALL").fetchall()
+
+            found = {
+                "rows": ask("t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"),
+                "columns": connection.execute("DESCRIBE raw.t").fetchall() if "raw.t" in there else [],
+                **{name.removeprefix("_dataflow_"): ask(name, columns) for name, columns in SYSTEM.items()},
+            }
+        return {**found, "tables": [row for row in tables if found["loads"]]}
+
+    def rows(self, fields: Fields) -> list[str]:
+        with self.reader(fields) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return sorted(text for (text,) in connection.execute("SELECT t::VARCHAR FROM raw.t AS t").fetchall())
+
+
+class DuckDBFiles(Folders):
+    """DuckDB files."""
+
+    name = "duckdb"
+    inside = "w.duckdb"
+    tables = (
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+        "WHERE NOT contains(table_name, '__dataflow_stage_') ORDER BY 1"
+    )
+
     def new(self) -> Fields:
-        home = Path(tempfile.mkdtemp(dir=self._folder))
-        return {"type": "duckdb", "path": str(home / "w.duckdb"), "threads": 2}
+        return {"type": "duckdb", "path": str(self.home()), "threads": 2}
 
     def copy(self, fields: Fields) -> Fields:
         made = self.new()
@@ -96,32 +142,8 @@ class DuckDBFiles(Kind):
             shutil.copy(fields["path"], made["path"])
         return made
 
-    def drop(self, fields: Fields) -> None:
-        shutil.rmtree(Path(fields["path"]).parent)
-
-    def seen(self, fields: Fields) -> Seen:
-        with duckdb.connect(fields["path"]) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            tables = connection.execute(
-                "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
-                "WHERE NOT contains(table_name, '__dataflow_stage_') ORDER BY 1"
-            ).fetchall()
-            there = {name for (name,) in tables}
-            found = {
-                "rows": _all(
-                    connection, there, "t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"
-                ),
-                "columns": connection.execute("DESCRIBE raw.t").fetchall() if "raw.t" in there else [],
-                "state": _all(connection, there, "_dataflow_state", STATE),
-                "loads": _all(connection, there, "_dataflow_loads", LOADS),
-                "quarantine": _all(connection, there, "_dataflow_quarantine", QUARANTINE),
-            }
-        return {**found, "tables": [row for row in tables if found["loads"]]}
-
-    def rows(self, fields: Fields) -> list[str]:
-        with duckdb.connect(fields["path"]) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return sorted(text for (text,) in connection.execute("SELECT t::VARCHAR FROM raw.t AS t").fetchall())
+    def reader(self, fields: Fields) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return duckdb.connect(fields["path"])
 
     def stuck(self, fields: Fields) -> list[str]:
         try:
@@ -140,25 +162,21 @@ class DuckDBFiles(Kind):
         return [*files, *(name for (name,) in tables)]
 
 
-def _all(connection: duckdb.DuckDBPyConnection, there: set[str], table: str, columns: str) -> list[tuple[Any, ...]]:
-    if f"raw.{table}" not in there:
-        return []
-    alias = " AS t" if table == "t" else ""
-    return connection.execute(f"SELECT {columns} FROM raw.{table}{alias} ORDER BY ALL").fetchall()
+class LakeFolders(Folders):
+    """Lakes on the local file system, read by their own reader."""
 
-
-class LakeFolders(Kind):
-    """Lakes on the local file system, each in a folder of its own; looked into by their own reader."""
+    inside = "lake"
+    tables = "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name = 'raw' ORDER BY 1"
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self.name = name
 
     def new(self) -> Fields:
-        home = Path(tempfile.mkdtemp(dir=self._folder))
-        (home / "spill").mkdir()
-        fields: Fields = {"type": self.name, "path": str(home / "lake"), "spill_folder": str(home / "spill")}
-        return {**fields, "threads": 2, "wait_seconds": 2}
+        path = self.home()
+        spill = path.parent / "spill"
+        spill.mkdir()
+        return {"type": self.name, "path": str(path), "spill_folder": str(spill), "threads": 2, "wait_seconds": 2}
 
     def copy(self, fields: Fields) -> Fields:
         made = self.new()
@@ -166,41 +184,11 @@ class LakeFolders(Kind):
             shutil.copytree(fields["path"], made["path"])
         return made
 
-    def drop(self, fields: Fields) -> None:
-        shutil.rmtree(Path(fields["path"]).parent)
-
-    @contextmanager
-    def _reader(self, fields: Fields) -> Iterator[duckdb.DuckDBPyConnection]:
-        rest = {name: value for name, value in fields.items() if name != "type"}
-        with registry.destination(self.name)(**rest).reader() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
-
-    def seen(self, fields: Fields) -> Seen:
-        with self._reader(fields) as connection:
-            tables = connection.execute(
-                "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name = 'raw' ORDER BY 1"
-            ).fetchall()
-            there = {name for (name,) in tables}
-            found = {
-                "rows": _all(
-                    connection, there, "t", "count(*), md5(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR))"
-                ),
-                "columns": connection.execute("DESCRIBE raw.t").fetchall() if "raw.t" in there else [],
-                "state": _all(connection, there, "_dataflow_state", STATE),
-                "loads": _all(connection, there, "_dataflow_loads", LOADS),
-                "quarantine": _all(connection, there, "_dataflow_quarantine", QUARANTINE),
-            }
-        return {**found, "tables": [row for row in tables if found["loads"]]}
-
-    def rows(self, fields: Fields) -> list[str]:
-        with self._reader(fields) as connection:
-            return sorted(text for (text,) in connection.execute("SELECT t::VARCHAR FROM raw.t AS t").fetchall())
+    def reader(self, fields: Fields) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return destination(fields).reader()
 
     def stuck(self, fields: Fields) -> list[str]:
-        session = registry.destination(self.name)(
-            **{name: value for name, value in fields.items() if name != "type"}
-        ).session()
+        session = destination(fields).session()
         try:
             session.lock(Table("raw", "t"))
         except DataflowError as error:
@@ -272,7 +260,7 @@ class PostgresDatabases(Kind):
             return self._ask(fields, f"SELECT {columns} FROM raw.{table} AS t") if f"raw.{table}" in there else []
 
         found = {
-            "rows": ask("t", "count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE \"C\"))"),
+            "rows": ask("t", 'count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C"))'),
             "columns": self._ask(
                 fields,
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
@@ -280,11 +268,9 @@ class PostgresDatabases(Kind):
             ),
             **{
                 name.removeprefix("_dataflow_"): sorted(ask(name, columns), key=repr)
-                for name, columns in (
-                    ("_dataflow_state", STATE), ("_dataflow_loads", LOADS), ("_dataflow_quarantine", QUARANTINE),
-                )
+                for name, columns in SYSTEM.items()
             },
-        }  # fmt: skip
+        }
         return {**found, "tables": [row for row in tables if found["loads"]]}
 
     def rows(self, fields: Fields) -> list[str]:

@@ -251,6 +251,9 @@ class SqlSource(Source):
             written = join_name(schema, table)
             there = list(self.relations(connection))
             names = [join_name(*each) for each in there]
+            if written in names:
+                fix = "add a column, or leave the table out"
+                raise ConfigError("sql.columns", f"{written} has no column", where=self.where(), fix=fix)
             if schema is None and (meant := nearest(table, [name for _, name in there])):
                 schema, table = next(each for each in there if each[1] == meant)
             raise ConfigError(

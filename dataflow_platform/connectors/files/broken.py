@@ -16,6 +16,10 @@ from dataflow_platform.connectors.files.stream import FilesStream, Format
 from dataflow_platform.core.errors import DataError, DataflowError, Location
 
 _EXCERPT = 80
+_COLUMNLESS = {
+    "expected records": "no line is a record: a JSON object with a field",
+    "at least one non-root column": "the file has no column",
+}
 
 
 def meaning(text: str, path: str | None = None) -> DataflowError | None:
@@ -28,7 +32,10 @@ def meaning(text: str, path: str | None = None) -> DataflowError | None:
         return vanished(path)
     if "Permission denied" in text:
         return not_permitted(path)
-    if re.search(r"not a GZIP stream|No magic bytes|too small to be a Parquet|Parquet file|expected records", text):
+    columnless = next((words for said, words in _COLUMNLESS.items() if said in text), None)
+    if columnless:
+        return _unreadable(path, None, columnless, None)
+    if re.search(r"not a GZIP stream|No magic bytes|too small to be a Parquet|Parquet file", text):
         packed = re.search(r"GZIP stream: (.+)", text)
         return _unreadable(packed[1] if packed else path, None, _first_line(text), None)
     return _csv_line(text) or _json_line(text)

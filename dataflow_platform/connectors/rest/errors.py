@@ -172,12 +172,12 @@ def same_name(names: Iterable[str], where: str) -> DataError:
 
 
 def no_columns(where: str) -> ConfigError:
-    """Nothing tells the columns: no rows, no declaration and no earlier load."""
+    """Nothing tells the columns: no row with a field, no declaration and no earlier load."""
     return ConfigError(
         "rest.no_columns",
-        "the API sent no rows, so the columns are unknown",
+        "the API sent no row with a field, so the columns are unknown",
         where=where,
-        fix="declare them under columns, or load the stream once while it has rows",
+        fix="declare them under columns, or load the stream once while it has such rows",
     )
 
 
