@@ -122,7 +122,7 @@ PASTS = list(product(IN_A_PARTITION, repeat=3))
 def test_every_short_history_of_a_partition(warehouse: DuckDB) -> None:
     wrong, right = (Told(warehouse, "partition", Partition(by=("id",)), cursor=False) for _ in range(2))
     # The last partition is that of the rows without a value.
-    pasts = dict(enumerate([*PASTS, *PASTS], start=1)) | {None: ("ab", "bbb", "abb")}
+    pasts = dict(enumerate([*PASTS, *PASTS], start=1)) | {None: ("ab", "abb", "bbb")}
     for load in range(3):
         rows = [
             {"id": part, "at": 10 * load + place, "v": v, "w": 0, "gone": False}
