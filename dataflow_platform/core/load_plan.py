@@ -18,6 +18,16 @@ class Table:
     schema: str
     name: str
 
+    def hidden_by(self, other: "Table") -> bool:
+        """True where case alone tells the schemas apart, or the tables of one schema: DuckDB takes both for one."""
+        if self.schema != other.schema:
+            return _folded(self.schema) == _folded(other.schema)
+        return self.name != other.name and _folded(self.name) == _folded(other.name)
+
+
+def _folded(name: str) -> bytes:
+    return name.encode().lower()  # the letters of ASCII, as DuckDB folds them
+
 
 @dataclass(frozen=True)
 class Window:

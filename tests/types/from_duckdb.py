@@ -13,7 +13,8 @@ from dataflow_platform.core.base import Source, Stream
 from tests.types.case import Case, padded
 from tests.types.from_postgres import BIG_JSON
 
-STAMPS = ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "0044-03-15 (BC) 12:00:00", "infinity", "-infinity")
+STAMPS = ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "0044-03-15 (BC) 12:00:00")
+ENDS = ("infinity", "-infinity")
 
 
 def same(
@@ -49,18 +50,23 @@ CASES = (
     same("BLOB", "bytes", ("", r"\x00\xFF\x10"), (b"", b"\x00\xff\x10")),
     same("BIT", "text", ("101", "0" * 70), note="bits"),
     same("UUID", "uuid", ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",)),
-    same("DATE", "date", ("0001-01-01", "9999-12-31", "0044-03-15 (BC)", "infinity", "-infinity")),
+    same("DATE", "date", ("0001-01-01", "9999-12-31", "0044-03-15 (BC)")),
+    same("DATE", "date", ENDS, note="infinity"),
     same("DATE", "date", ("5881580-07-10",), note="year 5,881,580"),
-    same("TIME", "time", ("00:00:00", "24:00:00", "12:34:56.123456")),
+    same("TIME", "time", ("00:00:00", "23:59:59.999999", "12:34:56.123456")),
+    same("TIME", "time", ("24:00:00",), note="24:00"),
     same("TIME_NS", "time", ("12:34:56.123456",)),
     same("TIME_NS", "time", ("12:34:56.123456789",), note="nanoseconds"),
     same("TIME WITH TIME ZONE", "timetz", ("12:34:56.123456+05:30", "00:00:00-11")),
     same("TIMESTAMP", "timestamp", STAMPS),
-    same("TIMESTAMP_S", "timestamp", ("0001-01-01 00:00:00", "9999-12-31 23:59:59", "infinity")),
+    same("TIMESTAMP", "timestamp", ENDS, note="infinity"),
+    same("TIMESTAMP_S", "timestamp", ("0001-01-01 00:00:00", "9999-12-31 23:59:59")),
+    same("TIMESTAMP_S", "timestamp", ENDS, note="infinity"),
     same("TIMESTAMP_MS", "timestamp", ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999")),
     same("TIMESTAMP_NS", "timestamp", ("1970-01-01 00:00:00", "2262-04-11 23:47:16.854775")),
     same("TIMESTAMP_NS", "timestamp", ("2020-01-01 00:00:00.123456789",), note="nanoseconds"),
-    same("TIMESTAMP WITH TIME ZONE", "timestamptz", ("2013-01-01 05:00:00.123456-05", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00", "infinity"), ("2013-01-01 10:00:00.123456+00", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00", "infinity")),
+    same("TIMESTAMP WITH TIME ZONE", "timestamptz", ("2013-01-01 05:00:00.123456-05", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"), ("2013-01-01 10:00:00.123456+00", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00")),
+    same("TIMESTAMP WITH TIME ZONE", "timestamptz", ENDS, note="infinity"),
     same("INTERVAL", "interval", ("14 months -3 days 25:00:00.5", "-178 years"), ((14, -3, 90_000_500_000), (-2136, 0, 0))),
     same("JSON", "json", ('{"b": 123456789012345678901234567890, "a":  0.10}', "null", '"x"', "[]")),
     same("JSON", "json", (BIG_JSON, '{"a": {"k": 1, "\\u006b": 2}}'), note="a key twice"),
@@ -73,6 +79,7 @@ CASES = (
     same("DECIMAL(18,18)[]", "list:decimal", ("[0.999999999999999999, NULL]",), (["0.999999999999999999", None],)),
     same("UBIGINT[]", "list:int", (f"[{2**64 - 1}]",), ([2**64 - 1],)),
     same("TIMESTAMP_NS[]", "list:timestamp", ("[2020-01-01 00:00:00.123456]",), (["2020-01-01 00:00:00.123456"],)),
+    same("STRUCT(a MAP(VARCHAR, DATE[]))", "document", ("{'a': {k=[2020-01-01, infinity]}}",), ('{"a": {"k": ["2020-01-01", "infinity"]}}',), note="infinity inside"),
     same("STRUCT(b DECIMAL(38,6), a INTEGER[])", "document", ("{'b': 12345678901234567890.123456, 'a': [1, NULL]}",), ('{"b": 12345678901234567890.123456, "a": [1, null]}',), note=""),
     same("STRUCT(a DOUBLE)", "document", ("{'a': nan}",), ('{"a": NaN}',), note="NaN inside"),
     same("MAP(VARCHAR, INTEGER)", "document", ("{k=1, l=NULL}",), ('{"k": 1, "l": null}',)),

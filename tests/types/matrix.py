@@ -1,5 +1,6 @@
 """Load every type of a source into a destination and say of each: exact, widened, or refused. Never silent."""
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,10 @@ def cells(origin: Origin, arrival: Arrival) -> Iterator[tuple[Case, Cell]]:
 
 
 def _outcomes(origin: Origin, cases: list[tuple[int, Case]], arrival: Arrival) -> Iterator[tuple[int, Cell]]:
-    """All at once; where that is refused, halves: what is left alone in the end is what was refused."""
+    """All at once; where that is refused, the column the error names by itself, or halves.
+
+    What is left alone in the end is what was refused.
+    """
     target = Table("types", f"t{uuid.uuid4().hex[:12]}")
     asked = [case for _, case in cases]
     try:
@@ -65,9 +69,10 @@ def _outcomes(origin: Origin, cases: list[tuple[int, Case]], arrival: Arrival) -
         if len(cases) == 1:
             yield cases[0][0], Cell("refused", error.what)
             return
-        middle = len(cases) // 2
-        yield from _outcomes(origin, cases[:middle], arrival)
-        yield from _outcomes(origin, cases[middle:], arrival)
+        named = {int(found) for found in re.findall(r"\bc(\d+)\b", error.what)} & set(range(len(cases)))
+        apart = [named.pop()] if len(named) == 1 else range(len(cases) // 2)
+        yield from _outcomes(origin, [cases[number] for number in apart], arrival)
+        yield from _outcomes(origin, [case for number, case in enumerate(cases) if number not in apart], arrival)
         return
     columns = arrival.columns(target)
     for position, (number, case) in enumerate(cases):

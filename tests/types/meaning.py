@@ -72,7 +72,9 @@ def _document(value: Any) -> Any:
     if not isinstance(value, str):
         return _told(value)
     # As a list of pairs: a key that comes twice counts.
-    return _told(json.loads(value, parse_int=Decimal, parse_float=Decimal, object_pairs_hook=_Pairs))
+    return _told(
+        json.loads(value, parse_int=Decimal, parse_float=Decimal, parse_constant=str, object_pairs_hook=_Pairs)
+    )
 
 
 class _Pairs(list[Any]):

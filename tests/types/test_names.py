@@ -86,8 +86,8 @@ def test_as_tables_schemas_and_streams(arrival: Arrival) -> None:
     """One load a name, in all three roles; a name that is no schema's is tried as a table's alone."""
     limit = arrival.destination.facts.identifier_limit
     # The database file of the test is called matrix; PostgreSQL keeps pg_ for itself.
-    duckdbs = ("information_schema", "temp", "system", "matrix")
-    own = {"pg_catalog", *(duckdbs if arrival.title == "DuckDB" else ())}
+    engines = {"information_schema", "temp", "system"}
+    own = {"pg_catalog"} | {"PostgreSQL": set(), "DuckDB": engines | {"matrix"}}.get(arrival.title, engines)
     for name in FEW:
         target = Table(name, name)
         if name in own or len(name.encode()) > limit:
@@ -113,6 +113,24 @@ def test_columns_that_differ_only_in_case(postgres_server: PostgresServer, datab
         with pytest.raises(ConfigError) as caught:
             load_from(source, Stream(table, PostgresStream(table=table)), arrival.destination, Table("names", table))
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("other", [Table("Alike", "orders"), Table("alike", "Orders")])
+def test_tables_that_differ_only_in_case_are_two_or_the_second_is_refused(arrival: Arrival, other: Table) -> None:
+    first = Table("alike", "orders")
+    load_from(*offered(["first"]), arrival.destination, first)
+    if arrival.title == "PostgreSQL":
+        load_from(*offered(["second"]), arrival.destination, other)
+        assert list(arrival.columns(other)) == ["id", "second"]
+    else:
+        with pytest.raises(ConfigError, match="differs only in case") as caught:
+            load_from(*offered(["second"]), arrival.destination, other)
+        assert caught.value.code in ("duckdb.alike", "lake.alike")
+    assert list(arrival.columns(first)) == ["id", "first"]
+    # Small and capital letters beyond ASCII are letters of their own everywhere.
+    for name in ("ä", "Ä"):
+        load_from(*offered([name]), arrival.destination, Table("alike", name))
+        assert list(arrival.columns(Table("alike", name))) == ["id", name]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])

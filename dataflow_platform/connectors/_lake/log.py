@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from dataflow_platform.core.base import Column
 
@@ -65,6 +66,8 @@ class TableLog(ABC):
     """The versions of one table. Folder and file names are relative to the store's root."""
 
     folder: str
+    empty_is_null: ClassVar[bool] = False
+    """An empty text among a file's partition values means NULL."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot | None:

@@ -71,13 +71,29 @@ class LakeSession(Session):
         if target in self._locked:
             return
         with self._told():
-            self._locked[target] = self._store.lock(folder_of(target).replace("/", "."), self._lake.wait_seconds)
+            self._locked[target] = self._store.lock(folder_of(target), self._lake.wait_seconds)
             # What was seen before the lock was ours may be old; what was built on it, the commit will refuse.
             seen = self._tables.get(target)
             if seen and seen.working is None and target.schema not in self._ledgers:
                 del self._tables[target]
             opened = self._look(target)
+            if opened.snapshot is None:
+                self._refuse_hidden(target)
             opened.after_commit += sweep(self._store, opened.log, opened.snapshot)
+
+    def _refuse_hidden(self, target: Table) -> None:
+        """Of two tables that differ only in case the engine would show one under both names."""
+        for schema in self.schemas():
+            if schema != target.schema and not target.hidden_by(Table(schema, "")):
+                continue
+            alike = [Table(schema, name) for name in self._names(schema) if target.hidden_by(Table(schema, name))]
+            if any(self._look(table).snapshot is not None for table in alike):
+                raise ConfigError(
+                    "lake.alike",
+                    f"'{alike[0].schema}.{alike[0].name}' is there already and differs only in case",
+                    where=f"{target.schema}.{target.name}",
+                    fix="write the name as it is there, or give the new one another name",
+                )
 
     def _look(self, table: Table) -> OpenTable:
         if table not in self._tables:
@@ -131,10 +147,13 @@ class LakeSession(Session):
 
     def tables(self, schema: str) -> list[Table]:
         """The tables of a schema that hold a version."""
+        found = [Table(schema, name) for name in self._names(schema)]
+        return [table for table in found if self._look(table).snapshot is not None]
+
+    def _names(self, schema: str) -> list[str]:
         folder = folder_of(Table(schema, "x")).rpartition("/")[0]
         with self._told():
-            found = [Table(schema, name_of(name)) for name in self._store.folders(folder) if not name.startswith(".")]
-        return [table for table in found if self._look(table).snapshot is not None]
+            return [name_of(name) for name in self._store.folders(folder) if not name.startswith(".")]
 
     def system_tables(self, schema: str) -> list[Table]:
         """The system tables of a schema."""
@@ -272,7 +291,7 @@ class LakeSession(Session):
         return sum(file.rows or 0 for file in files)
 
     def _layout(self, opened: OpenTable) -> Layout:
-        return Layout(opened.partition_by, self._lake.file_size)
+        return Layout(opened.partition_by, self._lake.file_size, opened.log.empty_is_null)
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Write the staged rows as files; they become the whole table with the commit. Old files stay readable."""
@@ -304,6 +323,13 @@ class LakeSession(Session):
                 f"'{lost}' is no column of the rows" if lost else "a table cannot be partitioned by all its columns",
                 where=f"partition_by.{target.name}",
                 fix="name columns of the stream, and not all of them",
+            )
+        if "*" in asked:  # the engine takes it for every column
+            raise ConfigError(
+                "lake.partition_by",
+                "a table cannot be partitioned by a column called '*'",
+                where=f"partition_by.{target.name}",
+                fix="give the column another name in the pipeline",
             )
         opened.log.check_partition([known[name.lower()] for name in asked])
         return tuple(known[name.lower()].name for name in asked)

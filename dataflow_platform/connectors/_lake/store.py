@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 
 if TYPE_CHECKING:
     import duckdb
@@ -130,6 +130,13 @@ class LocalStore(Store):
             return ConfigError(
                 "lake.folder", f"{self._root} is no folder", where="path", fix="name a folder, it is made where missing"
             )
+        if (isinstance(error, OSError) and error.errno == 36) or "File name too long" in text:
+            return DataError(
+                "lake.path_length",
+                "the name of a file or folder gets longer than the file system allows",
+                where=str(self._root),
+                fix="shorten the schema's or table's name, or the values the table is partitioned by",
+            )
         return None
 
     def read(self, path: str) -> bytes | None:
@@ -200,9 +207,8 @@ class LocalStore(Store):
 
     def lock(self, name: str, wait_seconds: float) -> Callable[[], None]:
         """An advisory lock of the operating system: it ends with the process, however that ends."""
-        place = self._root / ".dataflow_locks"
-        place.mkdir(parents=True, exist_ok=True)
-        file = place / f"{name}.lock"
+        file = self._root / ".dataflow_locks" / f"{name}.lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
         held = FileLock(str(file), is_singleton=False)
         try:
             held.acquire(timeout=wait_seconds, poll_interval=0.05)
@@ -211,7 +217,7 @@ class LocalStore(Store):
             who = f"process {holder[0]}" if holder else "another load"
             raise TransientError(
                 "lake.locked",
-                f"{who} is loading {name}; waited {wait_seconds:g} s",
+                f"{who} is loading {name.replace('/', '.')}; waited {wait_seconds:g} s",
                 where=str(self._root),
                 fix="wait for it, or stop it" + (f" (kill {holder[0]})" if holder else ""),
             ) from error

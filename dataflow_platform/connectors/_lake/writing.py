@@ -10,6 +10,7 @@ import duckdb
 
 from dataflow_platform.connectors._lake.log import SYSTEM_FOLDER, DataFile, Snapshot, TableLog
 from dataflow_platform.connectors._lake.store import Entry, Store
+from dataflow_platform.connectors._lake.unkept_values import refuse_partitions, refuse_unkept
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.load_plan import listed
@@ -24,6 +25,8 @@ class Layout:
 
     partition_by: tuple[str, ...] = ()
     file_size: str = "128MB"
+    empty_is_null: bool = False
+    """The log takes an empty text of a partition for NULL."""
 
 
 class PendingFiles:
@@ -62,6 +65,9 @@ class PendingFiles:
             f"FILENAME_PATTERN {literal(name)}, OVERWRITE_OR_IGNORE, RETURN_STATS)",
             layout.partition_by,
         )
+        by_name = {column.name: column for column in columns}
+        refuse_partitions(files, [by_name[part] for part in layout.partition_by], layout.empty_is_null)
+        refuse_unkept(files, columns, self._folder)
         self._store.delete(self._path(file) for file in files if not file.rows)
         return [file for file in files if file.rows]
 

@@ -29,6 +29,8 @@ _INTERVAL = 10
 class DeltaLog(TableLog):
     """The log in ``<folder>/_delta_log``."""
 
+    empty_is_null = True  # section "Partition Value Serialization" of the protocol
+
     def __init__(self, store: Store, folder: str) -> None:
         self.folder = folder
         self._store = store

@@ -257,6 +257,23 @@ class DuckDBSession(Session):
                 where=f"{target.schema}.{target.name}",
                 fix="load into another schema, or give the file another name",
             )
+        self._refuse_hidden(target)
+
+    def _refuse_hidden(self, target: Table) -> None:
+        """A load of "Orders" would find no such table, make it anew and drop "orders" for it."""
+        there = self.connection.execute(
+            "SELECT schema_name, '' FROM duckdb_schemas() WHERE database_name = current_database() "
+            f"UNION ALL SELECT {literal(target.schema)}, table_name FROM duckdb_tables() "
+            f"WHERE database_name = current_database() AND schema_name = {literal(target.schema)}"
+        ).fetchall()
+        for schema, name in there:
+            if target.hidden_by(Table(schema, name)):
+                raise ConfigError(
+                    "duckdb.alike",
+                    f"'{name or schema}' is there already and differs only in case: DuckDB cannot tell them apart",
+                    where=f"{target.schema}.{target.name}",
+                    fix="write the name as it is there, or give the new one another name",
+                )
 
     def expose(self, table: Table) -> None:
         """Nothing to do: the engine is the destination."""
