@@ -22,6 +22,7 @@ from dataflow_platform.engine import (
     reading_range,
     reconciliation,
     rejected,
+    source_lines,
     state,
     transform,
     validate,
@@ -153,6 +154,8 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
         0
     ][0]
+    if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
+        source_lines.tell(result, extraction)
     injection.reach("validated")
 
 
