@@ -5,13 +5,14 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
+from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
@@ -24,6 +25,7 @@ from dataflow_platform.core.load_plan import RowShape as RowShape
 from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
+from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -43,6 +45,7 @@ class State:
     again (a later row may share it) and recognised. ``boundary_columns`` are the columns they were
     made of, with their types then. ``position`` belongs to the source alone.
     ``window`` is set by a partition run, which reads its range and leaves the stored state alone.
+    ``until`` is set for one reading and never stored: rows whose cursor is not below it are not wanted.
     """
 
     cursor: str | None = None
@@ -51,16 +54,26 @@ class State:
     position: Mapping[str, Any] = field(default_factory=dict)
     window: Window | None = None
     boundary_columns: tuple[Column, ...] = ()
+    until: Until | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``."""
+    """One table, file set or endpoint of a source. ``options`` is the source's ``StreamOptions``.
+
+    ``lookback`` and ``upper_bound`` are settled by the engine: a source sees them as the reading's ``State``.
+    A source may leave out columns that are not in ``columns`` (None: all are wanted, as where one of them is unknown
+    to it), and rows that fail one of ``keeps``: the pipeline's steps would.
+    """
 
     name: str
     options: Spec
     cursor: str | None = None
     primary_key: tuple[str, ...] = ()
+    lookback: Lookback | None = None
+    upper_bound: UpperBound | None = None
+    columns: tuple[str, ...] | None = None
+    keeps: tuple[Predicate, ...] = ()
 
 
 @dataclass
@@ -72,6 +85,7 @@ class Scan:
     (None: the engine counts). ``close`` frees what the scan holds.
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     ``lines``: at which lines records of a file begin, see there; set where every look gives a file's rows in order.
+    ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
 
     relation: "duckdb.DuckDBPyRelation"
@@ -84,6 +98,7 @@ class Scan:
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
@@ -124,11 +139,16 @@ class Source(Connector):
 
     @abstractmethod
     def scan(self, connection: "duckdb.DuckDBPyConnection", stream: Stream, state: State) -> Scan:
-        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``.
+        """A lazy relation on ``connection`` with the rows of ``stream`` at or after ``state``, below ``state.until``.
 
-        Rows equal to the cursor are included. A source may return more rows than asked for (the
-        engine filters again), never fewer. Nothing is read before the relation is executed.
+        Rows equal to the cursor are included; without a cursor those that miss it are, too. A source may
+        return more rows than asked for (the engine filters again), never fewer. Nothing is read before the
+        relation is executed.
         """
+
+    def consistent(self) -> AbstractContextManager[None]:
+        """A block in which all scans see one state of the system, where the source can promise that."""
+        return nullcontext()
 
     @abstractmethod
     def discover(self) -> list[str]:
@@ -255,6 +275,14 @@ class Transformation(ABC):
     @abstractmethod
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
+
+    def condition(self) -> str | None:
+        """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""
+        return None
+
+    def selection(self) -> tuple[str, ...] | None:
+        """The columns it keeps, where dropping the others is all it does."""
+        return None
 
 
 @dataclass(frozen=True)

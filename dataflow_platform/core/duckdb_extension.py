@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def load_extension(connection: "duckdb.DuckDBPyConnection", name: str, alias: str, code: str) -> None:
-    """Load extension ``name`` from its wheel; without the wheel DuckDB fetches ``alias`` itself.
+def load_extension(connection: "duckdb.DuckDBPyConnection", name: str, alias: str, code: str) -> str:
+    """Load extension ``name`` from its wheel; without the wheel DuckDB fetches ``alias`` itself. Says which it was.
 
     ConfigError ``code`` where neither works.
     """
@@ -26,9 +26,10 @@ def load_extension(connection: "duckdb.DuckDBPyConnection", name: str, alias: st
         file = folder and folder / "extensions" / f"v{version}" / f"{name}.duckdb_extension"
         if file and file.is_file():
             connection.execute(f"LOAD {literal(str(file))}")
-        else:
-            connection.execute(f"INSTALL {alias}")
-            connection.execute(f"LOAD {alias}")
+            return f"DuckDB's {name}, from its wheel"
+        connection.execute(f"INSTALL {alias}")
+        connection.execute(f"LOAD {alias}")
+        return f"DuckDB's {name}, installed by DuckDB"
     except duckdb.Error as error:
         raise ConfigError(
             code,

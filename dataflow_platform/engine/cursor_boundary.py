@@ -41,7 +41,9 @@ def settle_boundary(
     table = qualified(staged.schema, staged.name)
     known = _known(result, wanted) if wanted.cursor is not None and wanted.window is None else []
     incremental = result.load.window is None  # a partition run leaves the state alone
-    if incremental:
+    if incremental and _is_behind(result, wanted, greatest, cursor_type):
+        result.after = wanted
+    elif incremental:
         at = f"FROM {table} WHERE {quote(column)} = CAST({literal(greatest)} AS {cursor_type})"
         result.after = wanted if greatest is None else _remembered(result, at, wanted, greatest, cursor_type, known)
     if known:
@@ -49,6 +51,14 @@ def settle_boundary(
         session.in_engine(
             f"DELETE FROM {table} WHERE {quote(column)} = CAST({literal(wanted.cursor)} AS {cursor_type}) AND ({old})"
         )
+
+
+def _is_behind(result: StagedLoad, wanted: State, greatest: str | None, cursor_type: str | None) -> bool:
+    """True where only rows of the lookback came, and none at the stored cursor: it never goes back."""
+    if result.load.stream.lookback is None or wanted.cursor is None or greatest is None:
+        return False
+    now, before = (f"CAST({literal(text)} AS {cursor_type})" for text in (greatest, wanted.cursor))
+    return bool(result.session.in_engine(f"SELECT {now} < {before}")[0][0])
 
 
 def _remembered(

@@ -1,5 +1,6 @@
 """Source and state -> the rows to move, as one lazy query. Nothing is read here."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -7,6 +8,7 @@ import duckdb
 from dataflow_platform.core.base import Scan, Session, Source, State, Stream, Window
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.engine import reading_range
 from dataflow_platform.engine.contract.types import join, parse
 
 SOURCE_VIEW = "_dataflow_source"
@@ -23,15 +25,37 @@ class Extraction:
     types: dict[str, str]
     places: dict[str, str]
     """Columns of the query that say where a row stood (not in ``columns``), each with its word."""
+    connection: duckdb.DuckDBPyConnection
+    begun: bool
+    """The transaction of ``connection`` is this extraction's own."""
+    held_back: str | None = None
+    """SQL over the source's rows: TRUE where a row waits above the upper bound; None where there is none."""
 
     @property
     def one_shot(self) -> bool:
         """True where the rows stream past once and cannot be asked a second time."""
         return self.scan.rows_read is not None
 
+    def finish(self) -> None:
+        """Keep what was staged and close the source: all has been read."""
+        if self.begun:
+            self.begun = False
+            self.connection.commit()
+        self.scan.close()
+
+    def close(self) -> None:
+        """Close the source, whatever was read. Safe after ``finish``."""
+        if self.begun:
+            self.begun = False
+            with suppress(duckdb.Error):
+                self.connection.rollback()
+        self.scan.close()
+
 
 def extract(session: Session, source: Source, stream: Stream, state: State, locate: bool = False) -> Extraction:
     """Open the scan of ``stream`` on the session's connection and say which of its rows are wanted.
+
+    ``state`` is what ``reading_range.to_read`` made of the stored one.
 
     ``locate``: with the columns that say where each row stood, where the source knows.
 
@@ -39,21 +63,41 @@ def extract(session: Session, source: Source, stream: Stream, state: State, loca
     without a since-parameter) delivers too much, never too little.
     """
     source.run_prepare()
-    scan = source.scan(session.connection, stream, state)
-    columns = tuple(scan.relation.columns)
-    types = dict(zip(columns, (str(kind) for kind in scan.relation.types), strict=True))
+    connection = session.connection
+    # A source that is asked twice answers twice the same only within one transaction.
+    begun = not _in_transaction(connection)
+    if begun:
+        connection.begin()
+    scan: Scan | None = None
     try:
+        scan = source.scan(connection, stream, state)
+        columns = tuple(scan.relation.columns)
+        types = dict(zip(columns, (str(kind) for kind in scan.relation.types), strict=True))
         cursor_type = _cursor_type(stream.cursor, types, state) if stream.cursor else None
         conditions = _conditions(stream, state, types, cursor_type)
     except BaseException:
-        scan.close()
+        if begun:
+            with suppress(duckdb.Error):
+                connection.rollback()
+        if scan is not None:
+            scan.close()
         raise
     located = scan.located if locate else None
     places = {} if located is None else dict(scan.places)
     (scan.relation if located is None else located).create_view(SOURCE_VIEW, replace=True)
     selected = ", ".join(quote(name) for name in (*columns, *places))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return Extraction(scan, f"SELECT {selected} FROM {SOURCE_VIEW}{where}", columns, cursor_type, types, places)
+    held = None
+    if state.until is not None and stream.cursor and state.window is None:
+        held = f"NOT ({reading_range.below(stream.cursor, types[stream.cursor], state)})"
+    query = f"SELECT {selected} FROM {SOURCE_VIEW}{where}"
+    return Extraction(scan, query, columns, cursor_type, types, places, connection, begun, held)
+
+
+def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Outside of a transaction each statement has one of its own."""
+    first, second = (connection.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    return first == second
 
 
 def _type_of(column: str, types: dict[str, str], path: str) -> str:
@@ -82,9 +126,13 @@ def _conditions(stream: Stream, state: State, types: dict[str, str], cursor_type
     if state.window:
         kind = _type_of(state.window.column, types, "partition.by")
         return [in_window(state.window, state.window.column, kind)]
-    if stream.cursor and state.cursor is not None:
-        return [f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {cursor_type})"]
-    return []
+    if not stream.cursor:
+        return []
+    reading_range.refuse_unfit_type(stream, types[stream.cursor])
+    wanted = [reading_range.below(stream.cursor, types[stream.cursor], state)] if state.until is not None else []
+    if state.cursor is not None:
+        wanted.append(f"{quote(stream.cursor)} >= CAST({literal(state.cursor)} AS {cursor_type})")
+    return wanted
 
 
 def in_window(window: Window, column: str, kind: str) -> str:

@@ -43,6 +43,7 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
         "load id": record.load_id,
         "load strategy": record.strategy,
         "schema changes": str(staged.plan) if staged.plan else "none: this load was committed before",
+        **staged.notes,
     }
     broken = {verdict.rule.name: verdict.failing for verdict in staged.verdicts if verdict.failing}
     found["quarantine reasons"] = dg.MetadataValue.json(broken)

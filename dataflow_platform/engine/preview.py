@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from dataflow_platform.engine import extract, planning, state, transform
+from dataflow_platform.engine import extract, planning, pushdown, reading_range, state, transform
 from dataflow_platform.engine.contract import SchemaPlan
 from dataflow_platform.engine.stage import refuse_unfit, told_apart
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -19,13 +19,15 @@ def preview(load: StreamLoad) -> SchemaPlan:
         result = StagedLoad(load, session, datetime.now(UTC))
         stored = state.peek_state(session, load.target.schema, load.pipeline, load.stream.name)
         wanted = load.strategy.reads_from(stored, load.window)
-        extraction = extract.extract(session, load.source, load.stream, wanted)
+        reading = reading_range.to_read(session, load.stream, wanted, result.started_at)
+        stream = pushdown.narrowed(load.stream, load.steps, load.window)
+        extraction = extract.extract(session, load.source, stream, reading)
         try:
             with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
                 query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
                 planning.plan(result, query)
         finally:
-            extraction.scan.close()
+            extraction.close()
         assert result.plan is not None
         return result.plan
     finally:

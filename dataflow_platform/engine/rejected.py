@@ -37,6 +37,20 @@ def exact_columns(result: StagedLoad) -> list[str]:
     return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
 
 
+def drop_known(staged: StagedLoad) -> None:
+    """Take the bad rows out of the stage that an earlier load has set aside already, whatever became of them there.
+
+    A lookback reads them again with the same values.
+    """
+    session, load = staged.session, staged.load
+    if SOURCE not in staged.hidden or staged.staged is None:
+        return
+    session.expose(Table(load.target.schema, QUARANTINE))
+    known = f"SELECT source_values FROM {system_table(load.target.schema, QUARANTINE)} WHERE {_stream_is(load)}"
+    table = qualified(staged.staged.schema, staged.staged.name)
+    session.in_engine(f"DELETE FROM {table} WHERE {validate.is_bad(staged.rules)} AND {quote(SOURCE)} IN ({known})")
+
+
 def set_aside(staged: StagedLoad) -> int:
     """Take the staged rows that break a row rule out of the stage and keep them in the engine; how many."""
     if not validate.row_rules(staged.rules) or staged.staged is None:
@@ -151,9 +165,13 @@ def has_open(session: Session, load: StreamLoad) -> bool:
 
 def of_stream(load: StreamLoad) -> str:
     """SQL over the quarantine table: an open row of this stream and target."""
+    return f"{_stream_is(load)} AND status = 'open'"
+
+
+def _stream_is(load: StreamLoad) -> str:
     return (
         f"pipeline = {literal(load.pipeline)} AND stream = {literal(load.stream.name)} "
-        f"AND target = {literal(target_name(load))} AND status = 'open'"
+        f"AND target = {literal(target_name(load))}"
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 import duckdb
 
@@ -16,7 +17,9 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
     extract,
     planning,
+    pushdown,
     query_errors,
+    reading_range,
     reconciliation,
     rejected,
     source_lines,
@@ -62,6 +65,7 @@ def _opened(load: StreamLoad) -> StagedLoad:
 def refuse_unfit(load: StreamLoad) -> None:
     """Raise a ConfigError where contract, key or destination do not fit the load strategy."""
     policy.check(load.contract, load.strategy, load.strategy_name)
+    reading_range.refuse_unfit(load.stream, load.strategy, load.strategy_name)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
             "stream.primary_key",
@@ -86,12 +90,14 @@ def _fill(result: StagedLoad) -> None:
     wanted = load.strategy.reads_from(stored, load.window)
     brings_rules = load.strategy.needs_primary_key or load.strategy.needs_cursor_values
     may_reject = bool(load.checks or load.contract.quarantines()) or brings_rules
-    extraction = extract.extract(session, load.source, load.stream, wanted, locate=may_reject)
+    reading = reading_range.to_read(session, load.stream, wanted, result.started_at)
+    stream = pushdown.narrowed(load.stream, load.steps, load.window)
+    extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
         with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
             _stage_rows(result, extraction, wanted)
     finally:
-        extraction.scan.close()
+        extraction.close()
 
 
 @contextmanager
@@ -190,6 +196,9 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
+    position = _position(result, extraction)
+    result.notes = extraction.scan.notes
+    extraction.finish()
     session.settle()
     injection.reach("settled")
     if cursor and query.cursor:
@@ -201,7 +210,18 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
             session.settle()
             injection.reach("settled")
     elif load.window is None:
-        result.after = State(position=dict(extraction.scan.position))
+        result.after = State()
     if result.after is not None:
-        result.after = replace(result.after, position=dict(extraction.scan.position))
+        result.after = replace(result.after, position=position)
+    if load.stream.lookback is not None and wanted.cursor is not None and load.window is None:
+        rejected.drop_known(result)
     result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+
+
+def _position(result: StagedLoad, extraction: extract.Extraction) -> dict[str, Any]:
+    """Where the source stands now: where it stood before, if rows it would pass wait above the upper bound."""
+    if extraction.held_back is not None and not extraction.one_shot:
+        waiting = f"SELECT count(*) FROM {extract.SOURCE_VIEW} WHERE {extraction.held_back}"
+        if extraction.scan.position and result.session.in_engine(waiting)[0][0]:
+            return dict(result.before.position)
+    return dict(extraction.scan.position)

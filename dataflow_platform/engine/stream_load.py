@@ -103,6 +103,8 @@ class StagedLoad:
     rows_quarantined: int = 0
     rows_in_target: int | None = None
     size: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What the source says of the reading."""
     seconds: float = 0.0
 
     def span_of(self, column: str) -> tuple[Any, Any] | None:

@@ -15,6 +15,7 @@ from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
+from dataflow_platform.engine import reading_range
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import resolve
@@ -136,6 +137,11 @@ def _stream(
             where="load",
             fix="declare primary_key: [column, ...] or use load: append",
         )
+    try:
+        reading_range.refuse_unfit(resolved, strategy, strategy_name)
+    except ConfigError as error:
+        place = document.locate(*path, str(error.where.path))
+        raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
     asset = StreamAsset(
         pipeline=spec,
         spec=stream,
@@ -203,10 +209,13 @@ def _io_key(target: Connection) -> str:
 
 
 def _source_resource(connection: Connection) -> dg.ResourceDefinition:
-    def connect(_: dg.InitResourceContext) -> Source:
+    def connect(_: dg.InitResourceContext) -> Iterator[Source]:
         connection.source().run_prepare()
         # Read once more: what was started may have moved (another port), and said so in the environment.
-        return connection.source()
+        source = connection.source()
+        # Dagster keeps the resource for the run where steps share a process, else for each step.
+        with source.consistent():
+            yield source
 
     return dg.ResourceDefinition(resource_fn=connect, description=f"{connection.type} connection '{connection.name}'")
 

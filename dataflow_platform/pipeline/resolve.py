@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dataflow_platform.core import registry
+from dataflow_platform.core import cursor_range, registry
 from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
@@ -15,6 +15,7 @@ from dataflow_platform.pipeline.document import Document, Path_, dotted, render
 from dataflow_platform.pipeline.spec import ConnectionsSpec, PipelineSpec, StreamSpec
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -203,4 +204,13 @@ def contract(
 def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:
     """The stream, its options typed by the source's connector."""
     options = model(source.StreamOptions, render(document, spec.from_, (*path, "from")), document, (*path, "from"))
-    return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key))
+    lookback = _parsed(cursor_range.lookback, spec.lookback, document, (*path, "lookback"))
+    upper_bound = _parsed(cursor_range.upper_bound, spec.upper_bound, document, (*path, "upper_bound"))
+    return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key), lookback, upper_bound)
+
+
+def _parsed(parse: Callable[[Any], T], written: object, document: Document, path: Path_) -> T | None:
+    try:
+        return None if written is None else parse(written)
+    except ConfigError as error:
+        raise error.at(document.locate(*path)) from None

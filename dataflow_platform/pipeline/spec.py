@@ -1,6 +1,6 @@
 """The pydantic model of a pipeline's YAML: every field a person may set, with its description."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -86,6 +86,18 @@ class StreamSpec(Spec):
     description: str = Field(default="", description="What the rows are, for the people who find the asset.")
     cursor: str | None = Field(
         default=None, description="Source column that grows with every change: only rows at or after it are read."
+    )
+    lookback: str | int | float | None = Field(
+        default=None,
+        description="How far before the greatest cursor loaded each run reads again, for rows that arrive late: a "
+        "duration for a time cursor (`90s`, `15m`, `1h`, `2d`, `1w`), a number for a numeric one. Needs a load "
+        "strategy with a primary key, which knows the rows it has: `merge`, `scd1`, `scd2` or `scd3`.",
+    )
+    upper_bound: str | int | float | datetime | date | None = Field(
+        default=None,
+        description="Where incremental reads end; rows at or above it wait for a later run. A duration (`5m`): so long "
+        "before the run began, by the clock of this machine; a time (`2026-01-31 12:00`, UTC where it names no zone) "
+        "or a number: the bound itself.",
     )
     primary_key: ColumnNames = Field(default_factory=list, description="Source columns that tell rows apart.")
     load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")

@@ -28,3 +28,7 @@ class Filter(RootModel[str], Transformation):
         """A SELECT of all ``columns`` for the rows that pass."""
         kept = ", ".join(sql.quote(column) for column in columns)
         return f"SELECT {kept} FROM input WHERE {sql.expression(self.root, columns=columns, scope='row')}"
+
+    def condition(self) -> str | None:
+        """The expression."""
+        return self.root

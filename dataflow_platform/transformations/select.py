@@ -30,3 +30,7 @@ class Select(RootModel[list[str]], Transformation):
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT of the listed columns, spelled as in ``columns``."""
         return f"SELECT {', '.join(sql.quote(sql.find_column(name, columns)) for name in self.root)} FROM input"
+
+    def selection(self) -> tuple[str, ...] | None:
+        """The listed columns."""
+        return tuple(self.root)

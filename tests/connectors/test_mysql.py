@@ -102,6 +102,26 @@ def test_the_server_filters_and_uses_its_index(
     assert plan[0][3:6] == ("range", "at", "at")  # type, possible keys, key
 
 
+@pytest.mark.parametrize(
+    ("cursor", "until", "last"),
+    [
+        ("id", Decimal(10), 9),
+        ("price", Decimal("9.5"), 9),
+        ("code", Decimal(10), 1000),  # text has no order of numbers
+        # Order n has minute n - 1 of 2020-01-01: 10:00 is order 601.
+        ("at", dt.datetime(2020, 1, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))), 600),
+        ("local", dt.datetime(2020, 1, 1, 10, tzinfo=dt.UTC), 600),
+        ("day", dt.datetime(2020, 1, 3, 10, tzinfo=dt.UTC), 199),
+    ],
+)
+def test_the_server_ends_at_the_upper_bound(
+    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, cursor: str, until: dt.datetime | Decimal, last: int
+) -> None:
+    # Order 1000 misses its time: a first read takes it, whatever the bound.
+    found = ids(mysql_shop, engine, stream("orders", cursor=cursor), State(until=until))
+    assert found == [*range(1, last + 1), *([1000] if cursor == "at" else [])]
+
+
 def test_scan_reads_nothing_before_the_relation_runs(
     mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer
 ) -> None:

@@ -108,6 +108,40 @@ def test_the_server_filters(
     assert """WHERE "at" >= '2020-01-01 16:37:00+00'""" in copied[0]
 
 
+@pytest.mark.parametrize(
+    ("cursor", "until", "last", "said"),
+    [
+        ("id", Decimal(10), 9, """"id" < '10'"""),
+        ("id", Decimal("9.5"), 1000, ""),  # no whole number: the engine filters
+        ("price", Decimal("9.5"), 9, """"price" < '9.5'"""),
+        ("code", Decimal(10), 1000, ""),  # text has no order of numbers
+        # Order n has minute n - 1 of 2020-01-01: 10:00 is order 601.
+        ("at", dt.datetime(2020, 1, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))), 600,
+         """"at" < TIMESTAMPTZ '2020-01-01 10:00:00+00:00'"""),
+        ("local", dt.datetime(2020, 1, 1, 10, tzinfo=dt.UTC), 600, """"local" < TIMESTAMP '2020-01-01 10:00:00'"""),
+        ("day", dt.datetime(2020, 1, 3, 10, tzinfo=dt.UTC), 199, """"day" < DATE '2020-01-03'"""),
+    ],
+)  # fmt: skip
+def test_the_server_ends_at_the_upper_bound(
+    shop: Postgres,
+    connection: duckdb.DuckDBPyConnection,
+    postgres_server: PostgresServer,
+    cursor: str,
+    until: dt.datetime | Decimal,
+    last: int,
+    said: str,
+) -> None:
+    wanted, before = stream("orders", cursor=cursor), len(postgres_server.log.read_text())
+    found = ids(shop, connection, wanted, State(until=until))
+    # Order 1000 misses its time: a first read takes it, whatever the bound.
+    assert found == [*range(1, last + 1), *([1000] if cursor == "at" else [])]
+    if said:
+        assert f"WHERE ({said} OR " in postgres_server.log.read_text()[before:]
+        state = State(cursor="5", cursor_type="?", until=until)
+        if cursor == "id":
+            assert ids(shop, connection, wanted, state) == [5, 6, 7, 8, 9]
+
+
 def test_scan_reads_nothing_before_the_relation_runs(
     shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
 ) -> None:

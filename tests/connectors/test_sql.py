@@ -69,6 +69,11 @@ def test_nothing_is_read_before_the_relation_is_executed_and_twice_is_twice(
         (stream("orders", "at", columns=("id",)), State("2020-01-01 16:38:00"), 1000),
         # Texts are ordered by the column's collation, which may not be DuckDB's.
         (stream("orders", "code", columns=("id",)), State("k999"), 1000),
+        # The upper bound is no row of the read; what the server cannot compare exactly, the engine filters.
+        (stream("orders", "id", columns=("id",)), State("998", until=Decimal(1000)), [(998,), (999,)]),
+        (stream("orders", "id", columns=("id",)), State(until=Decimal(3)), [(1,), (2,)]),
+        (stream("orders", "id", columns=("id",)), State(until=Decimal("2.5")), 1000),
+        (stream("orders", "at", columns=("id",)), State(until=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)), 1000),
     ],
 )
 def test_the_server_applies_the_cursor_where_its_order_is_duckdbs(

@@ -132,6 +132,8 @@ def test_rows_come_by_a_cursor_on_the_server_in_bounded_pieces(
         (stream("orders", "local", columns=("id",)), State("2020-02-04 17:19:00"), 1),  # minute 49,999 of the year
         (stream("orders", "day", columns=("id",)), State("2021-05-14"), 100 + 1),  # 2020-01-01 + 499 days, and + 500
         (stream("orders", "at", columns=("id",)), State("2020-02-04 17:19:00+00"), 50_000),  # not sent by this one
+        (stream("orders", "local", columns=("id",)), State(until=dt.datetime(2020, 1, 1, 10, tzinfo=dt.UTC)), 600),
+        (stream("orders", "price", columns=("id",)), State("10", until=Decimal("12.5")), 3),
         (
             stream("orders", columns=("id",)),
             State(window=Window("local", dt.datetime(2020, 1, 1, 1), dt.datetime(2020, 1, 1, 2))),

@@ -82,15 +82,32 @@ def condition(
             where=where,
             fix=f"give it an ordered type, types: {{{column.name}: DECIMAL(38,0)}}, or use another column",
         )
+    said = []
     value = _value(column.kind, state.cursor, facts, filtered) if state.cursor is not None else None
-    if value is None:
-        return None
     if isinstance(value, str):
         assert facts.text_order is not None
-        return _written(facts.text_order, column.name, dialect) >= sa.bindparam(None, value, sa.String())
-    if isinstance(value, dt.datetime):
-        value -= dt.timedelta(seconds=facts.clock_slack)
-    return source.c[column.name] >= _bound(value, column.kind)
+        said.append(_written(facts.text_order, column.name, dialect) >= sa.bindparam(None, value, sa.String()))
+    elif value is not None:
+        if isinstance(value, dt.datetime):
+            value -= dt.timedelta(seconds=facts.clock_slack)
+        said.append(source.c[column.name] >= _bound(value, column.kind))
+    until = _until(column.kind, state, facts, filtered)
+    if until is not None:
+        below = source.c[column.name] < _bound(until, column.kind)
+        # A first read takes the rows without a cursor as well.
+        said.append(below if state.cursor is not None else sa.or_(below, source.c[column.name].is_(None)))
+    return sa.and_(*said) if said else None
+
+
+def _until(kind: str, state: State, facts: SqlFacts, filtered: frozenset[str]) -> Any:
+    """The upper bound as a Python value; None where there is none, or where the server cannot be asked exactly."""
+    if isinstance(state.until, dt.datetime):
+        slack = dt.timedelta(seconds=facts.clock_slack if kind != "DATE" else 0)
+        edge = _edge(kind, state.until, filtered)
+        return None if edge is None else edge + slack
+    if state.until is None or not (kind in INTEGERS or kind == "DOUBLE" or kind.startswith("DECIMAL")):
+        return None
+    return _value(kind, f"{state.until:f}", facts, filtered)
 
 
 def _find(columns: Sequence[Column], name: str, where: str) -> Column:

@@ -21,6 +21,7 @@ from dataflow_platform.connectors._sql.reading import CursorReading
 from dataflow_platform.connectors._sql.rows import Reading, RowStream
 from dataflow_platform.connectors._sql.stream import SqlStream, join_name, split_name
 from dataflow_platform.connectors._sql.values import Column
+from dataflow_platform.core import server_filter
 from dataflow_platform.core.base import Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import (
     ConfigError,
@@ -235,7 +236,7 @@ class SqlSource(Source):
                 known = self._columns_of_table(connection, schema, table, options)
         source = selecting.origin(table, schema, options.query, [column.name for column in known])
         filtered = selecting.condition(source, known, stream, state, self.facts, self.filtered(), dialect, self.where())
-        columns = self._chosen(known, options)
+        columns = server_filter.wanted(self._chosen(known, options), stream)
         statement = selecting.select(source, columns, options.as_text, self.facts, dialect)
         return columns, statement if filtered is None else statement.where(filtered)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dataflow_platform.core.base import State, Stream
-from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.server_filter import ServerDialect, Sign
 from dataflow_platform.core.sql import literal, quote
 
 NOT_HELD = "DuckDB holds no such value"
@@ -204,57 +204,37 @@ def _labels(declared: str) -> list[str]:
     ]
 
 
-def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
-    """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
-    for column in columns:
-        if column.name == name:
-            return column
-    raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
-
-
-def condition(columns: list[SourceColumn], stream: Stream, state: State, where: Location) -> str:
-    """The server's WHERE clause: the window, or at or after the cursor; '' where it cannot be said exactly."""
-    if state.window:
-        column = find(columns, state.window.column, where)
-        bounds = [_bound(column.cursor, moment) for moment in (state.window.start, state.window.end)]
-        name = ticked(column.name)
-        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
-    if not stream.cursor:
-        return ""
-    column = find(columns, stream.cursor, where)
-    if column.cursor is None:
-        raise ConfigError(
-            "mysql.cursor",
-            f"column '{column.name}' cannot be a cursor: DuckDB does not keep its order",
-            where=where,
-            fix="use a column of a whole number, decimal of up to 38 digits, double, date, datetime, timestamp "
-            "or character type",
-        )
-    if state.cursor is None or not re.fullmatch(_CURSORS[column.cursor], state.cursor):
-        return ""
-    return f" WHERE {_compared(ticked(column.name), column.cursor, state.cursor)}"
-
-
-def _compared(name: str, kind: str, value: str) -> str:
+def _compared(name: str, kind: str, sign: Sign, value: str) -> str:
     if kind in ("text", "uuid"):
         # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
         characters = f"CONVERT({name} USING utf8mb4)" if kind == "text" else f"CAST({name} AS CHAR)"
-        return f"CAST({characters} AS BINARY) >= X'{value.encode().hex()}'"
+        return f"CAST({characters} AS BINARY) {sign} X'{value.encode().hex()}'"
     if kind == "double":
-        return f"{name} >= {value if 'e' in value else value + 'e0'}"
+        return f"{name} {sign} {value if 'e' in value else value + 'e0'}"
     if kind == "date":
-        return f"{name} >= DATE'{value}'"
+        return f"{name} {sign} DATE'{value}'"
     if kind in ("datetime", "timestamp"):
         moment = value.removesuffix("+00") if " " in value else f"{value} 00:00:00"
-        return f"{name} >= TIMESTAMP'{moment}'"
-    return f"{name} >= {value}"
+        return f"{name} {sign} TIMESTAMP'{moment}'"
+    return f"{name} {sign} {value}"
 
 
-def _bound(kind: str | None, moment: datetime) -> str | None:
-    """One edge of a window as the server's literal; columns without a zone hold the edge's wall time."""
+def _moment(kind: str | None, moment: datetime) -> str | None:
+    """A time as the server's literal; columns without a zone hold its wall time."""
     if kind == "timestamp":
         aware = moment.astimezone(UTC) if moment.tzinfo else moment
         return f"TIMESTAMP'{aware.replace(tzinfo=None).isoformat(sep=' ')}'"
     if kind == "datetime":
         return f"TIMESTAMP'{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
     return f"DATE'{moment.date().isoformat()}'" if kind == "date" else None
+
+
+DIALECT = ServerDialect(
+    name="mysql",
+    cursor_types="a whole number, decimal of up to 38 digits, double, date, datetime, timestamp or character type",
+    cursors=_CURSORS,
+    numbers=frozenset({"whole", "decimal", "double"}),
+    quoted=ticked,
+    compared=_compared,
+    moment=_moment,
+)

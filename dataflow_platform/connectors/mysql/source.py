@@ -12,9 +12,8 @@ from pydantic import Field
 
 from dataflow_platform.connectors.mysql.columns import (
     COLUMNS,
+    DIALECT,
     SourceColumn,
-    condition,
-    find,
     source_column,
     ticked,
 )
@@ -22,6 +21,7 @@ from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
 from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
+from dataflow_platform.core.server_filter import condition, find, wanted
 
 # The catalogue takes names that differ in case only for one.
 _TABLES = """
@@ -89,7 +89,8 @@ class MySQL(MySQLConnection, Source):
         with self.asking() as ask:
             schema, table, columns = self._describe(ask, schema, table, stream)
             encrypted = _encrypted(ask)
-        where = condition(columns, stream, state, self.where())
+        where = condition(DIALECT, columns, stream, state, self.where())
+        columns = wanted(columns, stream)
         expressions = ", ".join(sql for column in columns for sql in column.sql)
         asked = f"SELECT {expressions} FROM {ticked(schema)}.{ticked(table)}{where}{_ALL_ROWS}"
         rows = RowStream(self, asked, encrypted)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dataflow_platform.core.base import State, Stream
-from dataflow_platform.core.errors import ConfigError, Location, unknown_name
+from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.predicate import Predicate
+from dataflow_platform.core.server_filter import ServerDialect, Sign
 from dataflow_platform.core.sql import literal, quote
 
 NOT_HELD = "DuckDB holds no such value"
@@ -60,6 +61,8 @@ _CURSORS = {
     "bpchar": _ANYTHING,
 }
 _CHARACTERS = frozenset({"text", "varchar", "name", "bpchar"})
+_EQUAL_TEXT = frozenset({"text", "varchar"})
+_WHOLE_NUMBERS = frozenset({"int2", "int4", "int8"})
 
 COLUMNS = """
 WITH RECURSIVE base AS (
@@ -100,6 +103,7 @@ class SourceColumn:
     """A column to read: ``sql`` is what the server computes, ``cast`` what DuckDB makes of that.
 
     ``plain`` means both are the bare column. ``cursor`` is its type where its order is useful, else None.
+    ``word`` is the DuckDB type in which what the server computes arrives.
     """
 
     name: str
@@ -108,6 +112,7 @@ class SourceColumn:
     cast: str
     plain: bool
     cursor: str | None
+    word: str
 
 
 def source_column(row: tuple[Any, ...], as_text: tuple[str, ...]) -> SourceColumn:
@@ -130,7 +135,21 @@ def source_column(row: tuple[Any, ...], as_text: tuple[str, ...]) -> SourceColum
         f"{cast} AS {quoted}",
         sql == quoted,
         cursor if cursor in _CURSORS else None,
+        _word(column, sql),
     )
+
+
+def _word(column: _Declared, sql: str) -> str:
+    if sql.endswith("::text[]"):
+        return "VARCHAR[]"
+    if sql.endswith("::text") or sql.startswith("textin("):
+        return "VARCHAR"
+    if column.is_array:
+        return f"{_EXACT[column.element]}[]"
+    number = re.search(r"::numeric(\(\d+,\d+\))$", sql)
+    if number:
+        return f"DECIMAL{number[1]}"
+    return "INTERVAL" if column.kind == "interval" else _EXACT.get(column.kind, "VARCHAR")
 
 
 def _scalar(column: _Declared, quoted: str) -> tuple[str, str, str]:
@@ -195,46 +214,59 @@ def refuse_unfit(columns: list[SourceColumn], table: str, where: Location) -> No
         raise ConfigError("postgres.columns", f"{table} has no column", where=where, fix=fix)
 
 
-def find(columns: list[SourceColumn], name: str, where: Location) -> SourceColumn:
-    """The column called ``name``; ConfigError ``column.unknown`` with the nearest name where there is none."""
-    for column in columns:
-        if column.name == name:
-            return column
-    raise unknown_name("column", name, [column.name for column in columns], "check the spelling").at(where)
-
-
-def condition(columns: list[SourceColumn], stream: Stream, state: State, where: Location) -> str:
-    """The server's WHERE clause: the window, or at or after the cursor; '' where it cannot be said exactly."""
-    if state.window:
-        column = find(columns, state.window.column, where)
-        bounds = [_bound(column.cursor, moment) for moment in (state.window.start, state.window.end)]
-        name = quote(column.name)
-        return "" if None in bounds else f" WHERE {name} >= {bounds[0]} AND {name} < {bounds[1]}"
-    if not stream.cursor:
-        return ""
-    column = find(columns, stream.cursor, where)
-    if column.cursor is None:
-        raise ConfigError(
-            "postgres.cursor",
-            f"column '{column.name}' cannot be a cursor: DuckDB does not keep its order",
-            where=where,
-            fix="use a column of a whole number, numeric(p,s), date, time, timestamp, uuid or character type",
-        )
-    if state.cursor is None or not re.fullmatch(_CURSORS[column.cursor], state.cursor):
-        return ""
-    name, value = quote(column.name), literal(state.cursor)
-    if column.cursor not in _CHARACTERS:
-        return f" WHERE {name} >= {value}"
-    compared = _characters(name) if column.cursor == "bpchar" else f"{name}::text"
+def _compared(name: str, kind: str, sign: Sign, value: str) -> str:
+    if kind not in _CHARACTERS:
+        return f"{name} {sign} {literal(value)}"
+    characters = _characters(name) if kind == "bpchar" else f"{name}::text"
     # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
-    return f' WHERE {compared} COLLATE "C" >= {value}'
+    return f'{characters} COLLATE "C" {sign} {literal(value)}'
 
 
-def _bound(kind: str | None, moment: datetime) -> str | None:
-    """One edge of a window as the server's literal; columns without a zone hold the edge's wall time."""
+def _keeps(name: str, kind: str, predicate: Predicate) -> str | None:
+    """Whole numbers, dates, times and equal texts only: of these both sides think alike."""
+    if predicate.operator in ("is null", "is not null"):
+        return f"{name} {predicate.operator.upper()}"
+    if not all(_same_there(kind, value) for value in predicate.values):
+        return None
+    if kind in _EQUAL_TEXT:
+        if predicate.operator not in ("=", "<>", "in"):
+            return None
+        name = f'{name}::text COLLATE "C"'
+    values = ", ".join(str(value) if isinstance(value, int) else literal(value) for value in predicate.values)
+    return f"{name} IN ({values})" if predicate.operator == "in" else f"{name} {predicate.operator} {values}"
+
+
+def _same_there(kind: str, value: int | str) -> bool:
+    if isinstance(value, int):
+        return kind in _WHOLE_NUMBERS
+    if kind in _EQUAL_TEXT:
+        return "\0" not in value
+    if kind not in ("date", "timestamp", "timestamptz") or not re.fullmatch(_CURSORS[kind], value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:  # there is no such day: the engine says so
+        return False
+    return True
+
+
+def _moment(kind: str | None, moment: datetime) -> str | None:
+    """A time as the server's literal; columns without a zone hold its wall time."""
     aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if kind == "timestamptz":
         return f"TIMESTAMPTZ '{aware.isoformat(sep=' ')}'"
     if kind == "timestamp":
         return f"TIMESTAMP '{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
     return f"DATE '{moment.date().isoformat()}'" if kind == "date" else None
+
+
+DIALECT = ServerDialect(
+    name="postgres",
+    cursor_types="a whole number, numeric(p,s), date, time, timestamp, uuid or character type",
+    cursors=_CURSORS,
+    numbers=frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"}),
+    quoted=quote,
+    compared=_compared,
+    moment=_moment,
+    keeps=_keeps,
+)

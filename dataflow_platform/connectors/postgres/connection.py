@@ -35,6 +35,10 @@ class PostgresConnection(Connector):
     )
     application_name: str = Field(default="dataflow", description="Name shown in the server's pg_stat_activity.")
 
+    def settings(self) -> str:
+        """The settings every session begins with, as libpq's ``options``."""
+        return _SESSION
+
     def connect(self, options: str = "") -> Any:
         """A psycopg2 connection; ``options`` are further settings of the session. Raises the driver's errors."""
         import psycopg2
@@ -51,7 +55,7 @@ class PostgresConnection(Connector):
             connect_timeout=_CONNECT_SECONDS,
             # A load may leave the connection silent for long: routers forget silent ones.
             keepalives_idle=30,
-            options=f"{_SESSION} {options}",
+            options=f"{self.settings()} {options}",
         )
 
     def ask(self, question: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -73,7 +77,7 @@ class PostgresConnection(Connector):
         words = {
             "sslmode": self.sslmode,
             "application_name": self.application_name,
-            "options": _SESSION,
+            "options": self.settings(),
             "connect_timeout": str(_CONNECT_SECONDS),
             "client_encoding": "UTF8",
         }
@@ -126,6 +130,6 @@ def _libpq(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def load_scanner(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make DuckDB speak to the server."""
-    load_extension(connection, "postgres_scanner", "postgres", "postgres.scanner")
+def load_scanner(connection: duckdb.DuckDBPyConnection) -> str:
+    """Make DuckDB speak to the server; which way the scanner came. ConfigError ``postgres.scanner`` where none did."""
+    return load_extension(connection, "postgres_scanner", "postgres", "postgres.scanner")

@@ -110,6 +110,22 @@ _MEANINGS = (
         "run it again if the table was just altered",
     ),
     _Meaning(
+        r"due to statement timeout",
+        (),
+        TransientError,
+        "postgres.timeout",
+        "a statement took longer than the server lets it: {message}",
+        "raise statement_timeout of the connection (or the server's own), or read at a quieter time",
+    ),
+    _Meaning(
+        r"invalid snapshot identifier|snapshot \"[^\"]*\" does not exist",
+        (),
+        TransientError,
+        "postgres.snapshot_lost",
+        "the run's snapshot is gone: {message}",
+        "run it again; behind a pooler that changes servers set snapshot: stream",
+    ),
+    _Meaning(
         r"server closed the connection|terminating connection|could not receive data|connection to server was lost"
         r"|canceling statement|could not serialize|deadlock|Connection reset|connection not open|connection pointer"
         # The scanner's query failed and no server gave a reason.

@@ -6,33 +6,41 @@ and a cursor or a window uses the server's indexes, which a scan by ctid cannot.
 """
 
 import uuid
-from typing import ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Literal
 
 import duckdb
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from dataflow_platform.connectors.postgres.columns import (
     COLUMNS,
+    DIALECT,
     SourceColumn,
-    condition,
-    find,
     refuse_unfit,
     source_column,
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
+from dataflow_platform.connectors.postgres.snapshot import Snapshot
+from dataflow_platform.connectors.postgres.text_reading import TextStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
+from dataflow_platform.core.server_filter import condition, find, wanted
 from dataflow_platform.core.sql import literal, qualified, quote
 
 _READABLE = "('r', 'p', 'v', 'm', 'f')"
 
 # A parallel scan is right for plain tables only: ctids of children repeat, policies hide rows, and
-# DuckDB takes names that differ only in case for one.
+# DuckDB takes names that differ only in case for one. Where a collation takes different texts for equal,
+# the filters the scanner adds by itself would, too.
 _RELATION = f"""
 SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
        c.relkind = 'r' AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT EXISTS (
            SELECT FROM pg_class o
            WHERE o.relnamespace = c.relnamespace AND o.oid <> c.oid AND lower(o.relname) = lower(c.relname))
+           AND NOT EXISTS (
+           SELECT FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
+           WHERE a.attrelid = c.oid AND NOT l.collisdeterministic)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {_READABLE}
 """
@@ -66,11 +74,43 @@ class Postgres(PostgresConnection, Source):
         extra="postgres",
     )
 
+    snapshot: Literal["run", "stream"] = Field(
+        default="run",
+        description="How far one state of the server reaches. `run`: all streams that one process reads in a run see "
+        "the same moment; the server keeps its old row versions until the run ends. `stream`: each its own.",
+    )
+    statement_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds after which the server ends a statement; no limit of ours when absent. A table is read by "
+        "one statement, or by several of 1,000 pages each.",
+    )
+    _held: list[Snapshot] = PrivateAttr(default_factory=list)
+
+    def settings(self) -> str:
+        """Those of every session; it cannot write, and ends a statement after ``statement_timeout``."""
+        limit = f" -c statement_timeout={round(self.statement_timeout * 1000)}" if self.statement_timeout else ""
+        return f"{super().settings()} -c default_transaction_read_only=on{limit}"
+
+    @contextmanager
+    def consistent(self) -> Iterator[None]:
+        """Inside the block every scan sees the server as it was at the first of them."""
+        held = Snapshot(self)
+        if self.snapshot == "run":
+            self._held.append(held)
+        try:
+            yield
+        finally:
+            self._held.clear()
+            held.release()
+
     def test_connection(self) -> str:
         """Log in and count what can be read; the error's code says which step failed."""
         version, tables = self.ask(f"SELECT current_setting('server_version'), (SELECT count(*) FROM ({_TABLES}) t)")[0]
         place = f"{self.host}:{self.port}, database {self.database} as {self.user}"
-        return f"PostgreSQL {version} at {place}: {tables} readable tables"
+        with duckdb.connect() as engine:
+            _, way = _scanner(engine)
+        return f"PostgreSQL {version} at {place}: {tables} readable tables, rows come by {way}"
 
     def discover(self) -> list[str]:
         """The readable tables and views as ``schema.table``, sorted."""
@@ -83,11 +123,13 @@ class Postgres(PostgresConnection, Source):
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
         """The rows of a table or view; the server applies cursor or window.
 
-        All rows come from one snapshot, which the server holds until ``connection``'s transaction ends.
+        All rows come from one snapshot, which the server holds until ``connection``'s transaction ends: that of the
+        ``consistent`` block, else one taken at the first row. The scanner's threads share it.
         """
         schema, table = self._table(stream)
         columns, scannable = self._describe(schema, table, stream)
-        where = condition(columns, stream, state, self.where())
+        where = condition(DIALECT, columns, stream, state, self.where())
+        moment = self._held[0].name() if self._held else None
         # A connection of its own: DETACH inside the caller's transaction would abort that.
         side = connection.cursor()
         alias = f"postgres_{uuid.uuid4().hex[:12]}"
@@ -98,16 +140,25 @@ class Postgres(PostgresConnection, Source):
                 opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
                 side.close()
 
+        asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {qualified(schema, table)}{where}"
+        shown = ", ".join(column.cast for column in columns)
+        notes = {"source snapshot": moment} if moment else {}
         try:
-            load_scanner(side)
+            loaded, notes["rows came by"] = _scanner(side)
+            if not loaded:
+                close()
+                texts = TextStream(self, columns, asked, moment)
+                return Scan(texts.relation(connection).project(shown), rows_read=texts.rows_read, notes=notes)
             self.attach(side, alias)
+            if moment:
+                # The first thing the attachment's transaction is told. It is none of the connection's until now.
+                told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
+                connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
             if scannable and not where and all(column.plain for column in columns):
                 rows = f"{alias}.{qualified(schema, table)}"
             else:
-                asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {qualified(schema, table)}{where}"
                 rows = f"postgres_query({literal(alias)}, {literal(asked)})"
-            wanted = ", ".join(column.cast for column in columns)
-            return Scan(connection.sql(f"SELECT {wanted} FROM {rows}"), close=close)
+            return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
@@ -137,6 +188,7 @@ class Postgres(PostgresConnection, Source):
         as_text = stream.options.as_text if isinstance(stream.options, PostgresStream) else ()
         columns = [source_column(row, as_text) for row in self.ask(COLUMNS, oid)]
         refuse_unfit(columns, f"{schema}.{table}", self.where())
+        columns, told = wanted(columns, stream), columns
         denied = [column.name for column in columns if not column.readable]
         if denied or not usable:
             part = f"columns {', '.join(denied)} of " if len(denied) < len(columns) and usable else ""
@@ -148,5 +200,13 @@ class Postgres(PostgresConnection, Source):
                 f"GRANT SELECT ON {qualified(schema, table)} TO {quote(self.user)};",
             )
         for name in as_text:
-            find(columns, name, self.where())
+            find(told, name, self.where())
         return columns, bool(scannable)
+
+
+def _scanner(engine: duckdb.DuckDBPyConnection) -> tuple[bool, str]:
+    """Whether DuckDB's scanner loads, and the way rows come."""
+    try:
+        return True, load_scanner(engine)
+    except ConfigError as error:
+        return False, f"psycopg2 as text, which is slow: DuckDB's scanner does not load ({error.fix})"
