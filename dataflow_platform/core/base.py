@@ -80,12 +80,9 @@ class Stream:
 class Scan:
     """What a source hands to the engine: a relation DuckDB reads lazily, and what is known of it.
 
-    ``position`` may be filled while the relation is being read; it is stored afterwards, in the
-    rows' own transaction. ``rows_read`` counts independently of the engine where the source can
-    (None: the engine counts). ``close`` frees what the scan holds.
-    ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
-    ``lines``: at which lines records of a file begin, see there; set where every look gives a file's rows in order.
-    ``notes``: what a person may want to know of the reading, for the asset's metadata.
+    ``position`` may be filled while the relation is read, and is stored in the rows' own transaction. ``rows_read``
+    counts independently of the engine where the source can. ``close`` frees what the scan holds. ``notes``: for the
+    metadata. ``located``: with more columns, that say where a row stood; ``places``: their words (file, row, page).
     """
 
     relation: "duckdb.DuckDBPyRelation"
@@ -93,8 +90,7 @@ class Scan:
     located: "duckdb.DuckDBPyRelation | None" = None
     places: Mapping[str, str] = field(default_factory=dict)
     lines: Callable[[str, Sequence[int], int], Sequence[int] | None] | None = None
-    """File as ``places`` name it, numbers of records in it (from 1, ascending), how many it has -> lines at which they
-    begin; [] where they cannot be told, None where it is not the file any more that was read."""
+    """File, records (from 1, ascending), how many it has -> their lines; [] where unknown, None where it changed."""
     rows_read: Callable[[], int] | None = None
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
@@ -104,8 +100,7 @@ class Scan:
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
     """Base of sources and destinations."""
 
-    # Dagster's own base silently accepts unknown keys.
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)  # Dagster's own base silently accepts unknown keys
 
     facts: ClassVar[ConnectorFacts]
     secret_fields: ClassVar[frozenset[str]] = frozenset()
