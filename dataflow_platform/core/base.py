@@ -82,8 +82,7 @@ class Stream:
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields
     """Base of sources and destinations."""
 
-    # Dagster's own base silently accepts unknown keys.
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)  # Dagster's own base silently accepts unknown keys
 
     facts: ClassVar[ConnectorFacts]
     secret_fields: ClassVar[frozenset[str]] = frozenset()

@@ -32,6 +32,11 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     return f"SELECT *{left_out}, {kept} FROM ({judged}) AS judged"
 
 
+def exact_columns(result: StagedLoad) -> list[str]:
+    """The source's columns whose values quarantine can keep."""
+    return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
+
+
 def drop_known(staged: StagedLoad) -> None:
     """Take the bad rows out of the stage that an earlier load has set aside already, whatever became of them there.
 
@@ -44,11 +49,6 @@ def drop_known(staged: StagedLoad) -> None:
     known = f"SELECT source_values FROM {system_table(load.target.schema, QUARANTINE)} WHERE {_stream_is(load)}"
     table = qualified(staged.staged.schema, staged.staged.name)
     session.in_engine(f"DELETE FROM {table} WHERE {validate.is_bad(staged.rules)} AND {quote(SOURCE)} IN ({known})")
-
-
-def exact_columns(result: StagedLoad) -> list[str]:
-    """The source's columns whose values quarantine can keep."""
-    return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
 
 
 def set_aside(staged: StagedLoad) -> int:
