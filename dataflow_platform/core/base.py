@@ -4,7 +4,7 @@ A connector IS a Dagster ``ConfigurableResource``: usable in an asset or a noteb
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -29,6 +29,7 @@ from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
+from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
 
@@ -76,27 +77,6 @@ class Stream:
     upper_bound: UpperBound | None = None
     columns: tuple[str, ...] | None = None
     keeps: tuple[Predicate, ...] = ()
-
-
-@dataclass
-class Scan:
-    """What a source hands to the engine: a relation DuckDB reads lazily, and what is known of it.
-
-    ``position`` may be filled while the relation is being read; it is stored afterwards, in the
-    rows' own transaction. ``rows_read`` counts independently of the engine where the source can
-    (None: the engine counts). ``close`` frees what the scan holds.
-    ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
-    ``notes``: what a person may want to know of the reading, for the asset's metadata.
-    """
-
-    relation: "duckdb.DuckDBPyRelation"
-    position: dict[str, Any] = field(default_factory=dict)
-    located: "duckdb.DuckDBPyRelation | None" = None
-    places: Mapping[str, str] = field(default_factory=dict)
-    rows_read: Callable[[], int] | None = None
-    bytes_read: Callable[[], int] | None = None
-    close: Callable[[], None] = lambda: None
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster leaves it generic in the value it yields

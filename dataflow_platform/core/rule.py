@@ -1,4 +1,4 @@
-"""What a check comes to: one thing that must hold of rows."""
+"""What a check asks of the rows, as SQL."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -83,7 +83,8 @@ def save(staged: StagedLoad) -> None:
         return
     session, load = staged.session, staged.load
     history, own = table_of(load), literal(load.load_id)
-    into = fitted(session, load, f"{_name(keys)} AS new WHERE new.{_FRESH} AND {_same(staged.primary_key)}")
+    # Of keys that are not open any more (their last row was superseded, or discarded) nothing is kept.
+    into = fitted(session, load, f"{_name(keys)} AS new WHERE NOT new.{_FRESH} AND {_same(staged.primary_key)}")
     names = listed(staged.primary_key)
     session.execute(
         f"INSERT INTO {_name(into)} ({names}, {_P}, {_L}) SELECT {names}, 'start', {own} FROM {_name(keys)} "
@@ -113,7 +114,7 @@ def add(session: Session, into: Table, rows: Table, columns: Sequence[str], load
     session.in_engine(f"DROP TABLE IF EXISTS {_name(rows)}")
 
 
-def fitted(session: Session, load: StreamLoad, unwanted: str) -> Table:
+def fitted(session: Session, load: StreamLoad, kept: str) -> Table:
     """The history, without the keys of ``unwanted`` (what follows EXISTS (SELECT 1 FROM); of rows ``old``).
 
     Where it is missing or lacks a column or type of the target, one of another name that ``put_in_place`` will swap
@@ -121,10 +122,10 @@ def fitted(session: Session, load: StreamLoad, unwanted: str) -> Table:
     """
     history, target = table_of(load), load.target
     there, wanted = session.columns(history), session.columns(target) or ()
-    gone = f"EXISTS (SELECT 1 FROM {unwanted})"
+    stays = f"EXISTS (SELECT 1 FROM {kept})"
     typed = {(column.name, column.type) for column in there or ()}
     if there is not None and all((column.name, column.type) in typed for column in wanted):
-        session.execute(f"DELETE FROM {_name(history)} AS old WHERE {gone}")
+        session.execute(f"DELETE FROM {_name(history)} AS old WHERE NOT {stays}")
         return history
     fresh = history if there is None else Table(history.schema, f"_dataflow_new_{rejected.digest(history.name)}")
     session.execute(
@@ -136,7 +137,7 @@ def fitted(session: Session, load: StreamLoad, unwanted: str) -> Table:
         shared = [column.name for column in there if column.name.lower() in known or column.name in (PART, LOAD)]
         session.execute(
             f"INSERT INTO {_name(fresh)} ({listed(shared)}) SELECT {listed(shared)} FROM {_name(history)} AS old "
-            f"WHERE NOT {gone}"
+            f"WHERE {stays}"
         )
     return fresh
 

@@ -26,7 +26,7 @@ def write(session: Session, load: StreamLoad, batches: Sequence[Batch]) -> tuple
         session.expose(key_history.table_of(load))
     _gather(session, load, batches, has_history)
     _refuse_unknown(session, load, batches)
-    columns = _start(session, load, batches[-1], has_history)
+    columns = _start(session, load, batches, has_history)
     _run(session, load, batches, columns)
     keys, rebuilt = session.bring(_KEYS), session.bring(_REBUILT)
     there = {column.name.lower() for column in session.columns(load.target) or ()}
@@ -46,13 +46,10 @@ def _gather(session: Session, load: StreamLoad, batches: Sequence[Batch], has_hi
         f"FROM {_name(batch.table)}"
         for batch in batches
     )
-    # Only of keys with an open row is the history complete: of others an old one may still stand there.
-    kinds = _kinds(batches[-1], key)
+    # A key has one start; with its last open row its history went, or goes before a row of it is left out.
     live = (
-        f"SELECT {listed(key, 'h')}, min(o.place) AS since FROM {_name(key_history.table_of(load))} AS h "
-        f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} "
-        f"SEMI JOIN ({rejected.open_rows(load, kinds)}) AS late ON {_same('h', 'late', key)} "
-        f"WHERE h.{quote(PART)} = 'start' GROUP BY {listed(key, 'h')}"
+        f"SELECT {listed(key, 'h')}, o.place AS since FROM {_name(key_history.table_of(load))} AS h "
+        f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} WHERE h.{quote(PART)} = 'start'"
         if has_history
         else f"SELECT {listed(key)}, NULL AS since FROM {_name(batches[-1].table)} WHERE FALSE"
     )
@@ -71,9 +68,8 @@ def _refuse_unknown(session: Session, load: StreamLoad, batches: Sequence[Batch]
         f"FROM {_name(_CAME)} WHERE since IS NULL OR since > {_PLACE}"
     )
     if session.in_engine(f"SELECT 1 FROM {_name(unknown)} LIMIT 1"):
-        refused = f"{quote(ID)} IN (SELECT {quote(ID)} FROM {_name(_CAME)} WHERE since > {_PLACE})"
-        if load.strategy.forgets_keys():
-            refused = "TRUE"
+        # A key that is not in the table never was there, where none is forgotten.
+        refused = "TRUE" if load.strategy.forgets_keys() else "FALSE"
         brought = session.bring(unknown)
         there = session.query(
             f"SELECT new.{quote(ID)} FROM {_name(brought)} AS new WHERE EXISTS "
@@ -94,25 +90,26 @@ def _refuse_unknown(session: Session, load: StreamLoad, batches: Sequence[Batch]
     )
 
 
-def _start(session: Session, load: StreamLoad, batch: Batch, has_history: bool) -> list[Column]:
+def _start(session: Session, load: StreamLoad, batches: Sequence[Batch], has_history: bool) -> list[Column]:
     """Copy what was kept of the keys, and make an empty table like the target; its columns."""
     history = key_history.table_of(load)
     own = {column.name.lower(): column for column in session.columns(load.target) or ()}
-    ours = {name.lower() for name in batch.columns}
+    # Not every load brought every column.
+    brought = {name.lower(): name for batch in batches for name in batch.columns}
     described = session.in_engine(f"DESCRIBE {_name(history)}") if has_history else []
     columns = [
-        Column(str(name), own[name.lower()].type if name.lower() in ours and name.lower() in own else str(kind))
+        Column(str(name), own[name.lower()].type if name.lower() in brought and name.lower() in own else str(kind))
         for name, kind, *_ in described
         if name not in (PART, LOAD)
     ]
     known = {column.name.lower() for column in columns}
-    columns += [Column(name, own[name.lower()].type) for name in batch.columns if name.lower() not in known]
+    columns += [Column(name, own[folded].type) for folded, name in brought.items() if folded not in known]
     empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in columns)
     for table in (_REBUILT, _PASS):
         session.in_engine(f"CREATE TEMP TABLE {quote(table.name)} AS SELECT {empty} WHERE FALSE")
     place = "CAST(NULL AS VARCHAR)" if not has_history else f"h.{quote(PART)}"
     if has_history:
-        key = batch.load_plan.primary_key
+        key = batches[-1].load_plan.primary_key
         session.in_engine(
             f"CREATE TEMP TABLE {quote(_KEPT.name)} AS SELECT h.*, o.place AS {_PLACE} FROM {_name(history)} AS h "
             f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} "
@@ -138,7 +135,8 @@ def _run(session: Session, load: StreamLoad, batches: Sequence[Batch], columns: 
     reads_all = load.strategy.reads_from(State("0", "BIGINT"), None).cursor is None
     order = session.in_engine("SELECT place, started_at FROM temp._dataflow_order ORDER BY place")
     added = {name.lower() for name in batches[-1].added}
-    kept = listed([column.name for column in columns])
+    there = {str(name).lower() for name, *_ in session.in_engine(f"DESCRIBE {_name(_KEPT)}")}
+    kept = listed([column.name for column in columns if column.name.lower() in there])
     rows = [column for column in columns if column.name.lower() not in added]
     for place, started_at in order:
         if place not in places and not (reads_all and place >= min(places)):
@@ -177,14 +175,11 @@ def _go_on(session: Session, load: StreamLoad, batches: Sequence[Batch]) -> None
         f"(SELECT quarantine_id FROM {_name(OUTCOME)} WHERE outcome = 'replayed') OR quarantine_id IN "
         f"(SELECT quarantine_id FROM {_name(PICKED)} WHERE refusal IS NOT NULL)"
     )
-    still, done = Table("temp", "_dataflow_still"), Table("temp", "_dataflow_done")
-    session.in_engine(f"CREATE TEMP TABLE {quote(still.name)} AS {open_now}")
-    session.in_engine(
-        f"CREATE TEMP TABLE {quote(done.name)} AS SELECT * FROM {_name(_KEYS)} AS old "
-        f"ANTI JOIN {_name(still)} AS new ON {_same('old', 'new', key)}"
-    )
+    still = Table("temp", "_dataflow_still")
+    session.in_engine(f"CREATE TEMP TABLE {quote(still.name)} AS SELECT DISTINCT {listed(key)} FROM ({open_now})")
     history = key_history.table_of(load)
-    brought = session.bring(done)
+    brought = session.bring(still)
+    # Keys whose last row was superseded or discarded meanwhile go too.
     into = key_history.fitted(session, load, f"{_name(brought)} AS new WHERE {_same('old', 'new', key)}")
     for batch in batches:
         came = Table("temp", f"_dataflow_goes_on_{batch.table.name}")

@@ -22,8 +22,7 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     if not validate.row_rules(result.rules):
         return f"SELECT *{left_out} FROM ({judged}) AS judged"
     bad = validate.is_bad(result.rules)
-    exact = {name: kind for name, kind in result.source_types.items() if not exact_values.inexact(kind)}
-    values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact})
+    values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact_columns(result)})
     kept = f"CASE WHEN {bad} THEN {values} END AS {quote(SOURCE)}"
     result.hidden = [SOURCE]
     if places:
@@ -45,6 +44,11 @@ def drop_known(staged: StagedLoad) -> None:
     known = f"SELECT source_values FROM {system_table(load.target.schema, QUARANTINE)} WHERE {_stream_is(load)}"
     table = qualified(staged.staged.schema, staged.staged.name)
     session.in_engine(f"DELETE FROM {table} WHERE {validate.is_bad(staged.rules)} AND {quote(SOURCE)} IN ({known})")
+
+
+def exact_columns(result: StagedLoad) -> list[str]:
+    """The source's columns whose values quarantine can keep."""
+    return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
 
 
 def set_aside(staged: StagedLoad) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Session, Source, State, Table
+from dataflow_platform.core.base import Scan, Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
@@ -22,6 +22,7 @@ from dataflow_platform.engine import (
     reading_range,
     reconciliation,
     rejected,
+    source_lines,
     state,
     transform,
     validate,
@@ -131,7 +132,10 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
     judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
     judged = rejected.with_origins(result, judged, query, extraction.places)
-    with following(session, load.stream.name, extraction.scan) as followed:
+    with (
+        following(session, load.stream.name, extraction.scan) as followed,
+        _threads_that_work(session, extraction.scan),
+    ):
         assert result.plan is not None
         becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
         result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
@@ -150,7 +154,28 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
         0
     ][0]
+    if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
+        source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+@contextmanager
+def _threads_that_work(session: Session, scan: Scan) -> Iterator[None]:
+    """One thread of the engine while rows come by one: the caller's would ask for work without a pause meanwhile.
+
+    Seen with 6 million rows of PostgreSQL by one query: 17.2 CPU seconds with two threads, 8.4 with one.
+    """
+    if not scan.serial:
+        yield
+        return
+    # A connection of its own: the setting is the engine's, and has to come back after an aborted transaction too.
+    with session.connection.cursor() as settings:
+        row = settings.execute("SELECT current_setting('threads')").fetchone()
+        settings.execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            settings.execute(f"SET threads = {int(row[0]) if row else 1}")
 
 
 def require_tables(load: StreamLoad, session: Session) -> None:

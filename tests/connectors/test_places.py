@@ -47,8 +47,7 @@ def test_a_csv_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,v\n1,x\n2,\n")
     (tmp_path / "b.csv").write_text("id,v\n3,\n")
     found = places(tmp_path, Files(root=str(tmp_path)), FilesStream(path="*.csv"))
-    # Lines are not told: several threads read a file, and nobody counts lines.
-    assert found == [["id", "v"], {"file": "a.csv"}, {"file": "b.csv"}]
+    assert found == [["id", "v"], {"file": "a.csv", "line": 3}, {"file": "b.csv", "line": 2}]
 
 
 def test_a_row_of_a_parquet_file_has_its_number(tmp_path: Path) -> None:
@@ -63,7 +62,7 @@ def test_a_row_of_a_parquet_file_has_its_number(tmp_path: Path) -> None:
 def test_json_lines_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": 1, "v": null}\n{"id": 2, "v": "x"}\n')
     found = places(tmp_path, Files(root=str(tmp_path)), FilesStream(path="*.jsonl"))
-    assert found == [["id", "v"], {"file": "a.jsonl"}]
+    assert found == [["id", "v"], {"file": "a.jsonl", "line": 1}]
 
 
 @pytest.mark.parametrize("checks", [True, False])

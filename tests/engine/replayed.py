@@ -15,6 +15,7 @@ from dataflow_platform.core.base import Destination, LoadStrategy, Stream, Table
 from dataflow_platform.engine import load as engine_load
 from dataflow_platform.engine import replay as engine_replay
 from dataflow_platform.engine import stage as engine_stage
+from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.replay import Replayed, Selection, replay
 from dataflow_platform.engine.stage import stage
@@ -59,23 +60,28 @@ class Told:
     clock: bool = False
     from_the_start: bool = False
     """Every load finds no state: rows that are late reach the strategy too."""
+    contract: Contract = field(default_factory=Contract)
     name: str = field(default_factory=lambda: f"r{next(_numbers)}")
     loads: int = 0
 
-    def stream_load(self, rows: Sequence[Row], checks: Sequence[Expression], window: Window | None) -> StreamLoad:
+    def arrow(self, rows: Sequence[Row]) -> pa.Table:
+        """The rows of a batch as the source gives them."""
         at = pa.timestamp("us") if self.clock else pa.int32()
         kinds = {"id": pa.int64(), "at": at, "v": pa.string(), "w": pa.decimal128(6, 2), "gone": pa.bool_()}
-        table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in kinds.items()})
+        return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in kinds.items()})
+
+    def stream_load(self, rows: Sequence[Row], checks: Sequence[Expression], window: Window | None) -> StreamLoad:
         return StreamLoad(
             pipeline=self.name,
             stream=Stream("t", RowsOptions(), "at" if self.cursor else None, ("id",)),
-            source=Rows().with_rows(table),
+            source=Rows().with_rows(self.arrow(rows)),
             destination=self.warehouse,
             target=Table("raw", self.name),
             strategy=self.strategy,
             strategy_name=self.how,
             load_id=f"{self.name} {self.loads}",
             checks=checks,
+            contract=self.contract,
             window=window,
         )
 
@@ -115,12 +121,15 @@ class Told:
         )
         return [row for (row,) in rows]
 
-    def table(self) -> list[tuple[Any, ...]]:
-        """All columns of the table in the order of their names; the rows sorted as text."""
+    def columns(self) -> list[str]:
+        """The names of the table's columns, sorted."""
         session = self.warehouse.session()
         try:
-            columns = sorted(column.name for column in session.columns(Table("raw", self.name)) or ())
-            names = ", ".join(f'"{name}"' for name in columns)
-            return sorted((tuple(row) for row in session.query(f"SELECT {names} FROM raw.{self.name}")), key=repr)
+            return sorted(column.name for column in session.columns(Table("raw", self.name)) or ())
         finally:
             session.close()
+
+    def table(self) -> list[tuple[Any, ...]]:
+        """All columns of the table in the order of their names; the rows sorted as text."""
+        names = ", ".join(f'"{name}"' for name in self.columns())
+        return sorted((tuple(row) for row in self.query(f"SELECT {names} FROM raw.{self.name}")), key=repr)

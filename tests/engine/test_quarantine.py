@@ -203,20 +203,56 @@ def test_a_corrected_export_is_replayed(told: Told, tmp_path: Path) -> None:
     assert [values[-2] for values in told.table()] == ["z", "z", "z"]
 
 
-def test_a_key_given_by_hand_is_loaded_only_where_its_past_is_known(told: Told, tmp_path: Path) -> None:
-    told.how, told.strategy = "merge", Merge()
-    told.load([row(1, "a"), row(None, "p"), row(None, "q")], RIGHT)
-    told.load([row(2, "a")], RIGHT)
-    file = tmp_path / "rows.jsonl"
+def with_keys(told: Told, file: Path, keys: dict[str, str]) -> Selection:
+    """The rows whose v is in ``keys``, each with the key it has there."""
     rows = told.query("SELECT quarantine_id, source_values FROM raw._dataflow_quarantine ORDER BY source_values")
-    keys = {"p": "1", "q": "7"}
     file.write_text(
         "".join(
             json.dumps({"quarantine_id": one, "source_values": found | {"id": keys[found["v"]]}}) + "\n"
             for one, found in ((one, json.loads(text)) for one, text in rows)
+            if found["v"] in keys
         )
     )
-    found = told.replay(Selection(edited=file))
+    return Selection(edited=file)
+
+
+def test_a_key_given_by_hand_that_is_open_since(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy, told.cursor = "merge", Merge(), True
+    told.load([row(9, "a"), row(None, "p"), row(None, "q")], RIGHT)
+    told.load([row(7, "b", 2), row(9, "b", 2)], WRONG)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "7", "q": "9"}))
+    # Key 7 was not in the table when its history began. Of key 9 that has one row, and not what came before it.
+    assert (found.loaded, found.refused) == (1, {"its key has changed, and the past of the new one was not kept": 1})
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "p"), (9, "a")]
+    assert told.replay().loaded == 2
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(7, "b"), (9, "b")]
+
+
+def test_a_key_that_was_changed_in_vain_keeps_its_own_history(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge()
+    told.load([row(5, "a"), row(9, "a")], WRONG)
+    told.load([row(5, "b", 2)], WRONG)
+    assert told.replay(with_keys(told, tmp_path / "rows.jsonl", {"b": "9"})).loaded == 0
+    # As it is, with the key it came with, the row passes.
+    assert told.replay().loaded == 1
+    assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(5, "b"), (9, "a")]
+
+
+def test_a_key_given_by_hand_under_a_strategy_that_forgets(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge(delete_marker="gone")
+    told.load([row(1, "a"), row(None, "p")], RIGHT)
+    told.load([row(1, "a") | {"gone": True}], RIGHT)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "1"}))
+    # Key 1 was deleted since: the table does not tell it from one that never was.
+    assert (found.loaded, sum((found.refused or {}).values())) == (0, 1)
+    assert told.table() == []
+
+
+def test_a_key_given_by_hand_is_loaded_only_where_its_past_is_known(told: Told, tmp_path: Path) -> None:
+    told.how, told.strategy = "merge", Merge()
+    told.load([row(1, "a"), row(None, "p"), row(None, "q")], RIGHT)
+    told.load([row(2, "a")], RIGHT)
+    found = told.replay(with_keys(told, tmp_path / "rows.jsonl", {"p": "1", "q": "7"}))
     # Key 1 has rows of which nobody knows whether they came before this one; key 7 never was there.
     assert (found.loaded, found.refused) == (1, {"its key has changed, and the past of the new one was not kept": 1})
     assert told.query(f"SELECT id, v FROM raw.{told.name} ORDER BY 1") == [(1, "a"), (2, "a"), (7, "q")]
@@ -254,6 +290,21 @@ def test_a_partition_cut_by_a_run_is_refused(tmp_path: Path) -> None:
     # Row 1 lies in the range that was replaced; row 2 would have replaced a partition the range cuts.
     found = told.replay()
     assert (found.loaded, found.refused) == (0, {"a partition run has replaced a part of its partition since": 1})
+
+
+def test_a_partition_run_leaves_rows_beyond_its_range_open(tmp_path: Path) -> None:
+    told = Told(DuckDB(path=str(tmp_path / "w.duckdb")), "partition", Partition(by=("w",)), clock=True)
+    first, second = hours(0, 5)
+    told.load([row(1, "a", first), row(2, "b", second)], WRONG)
+    begin = first.replace(tzinfo=UTC)
+    told.load([row(3, "b", first)], WRONG, Window("at", begin, begin + timedelta(hours=1)))
+    # Row 3 first: it is of the partition of row 2, but its run replaced other hours of it. Row 1 it did replace.
+    for key in (3, 2):
+        ((one,),) = told.query(
+            f"SELECT quarantine_id FROM raw._dataflow_quarantine WHERE row_values LIKE '%\"id\":{key},%'"
+        )
+        assert told.replay(Selection(ids=[one])).loaded == 1
+    assert told.query(f"SELECT id FROM raw.{told.name} ORDER BY id") == [(2,), (3,)]
 
 
 def test_another_strategy_cannot_tell_the_past(told: Told) -> None:

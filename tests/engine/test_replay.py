@@ -95,18 +95,22 @@ def compare(
 
 
 def stories(name: str) -> st.SearchStrategy[list[list[Row]]]:
-    """Three full batches: few keys and values, so that rows of one key meet in every way."""
+    """Three full batches: few keys and values, so that rows of one key meet in every way.
+
+    A story costs the same with many rows as with few; whole partitions and snapshots meet in every way where few.
+    """
     times = hours(0, 1, 2, 3) if name in ("partition runs", "scd2 with deletions") else [1, 2, 3, 4]
+    few = STRATEGIES[name][1].reach != "key" or name in ("delta", "soft delta", "scd2 with deletions")
     row = st.fixed_dictionaries(
         {
-            "id": st.sampled_from([1, 1, 2, 2, 3, None]),
+            "id": st.sampled_from([1, 1, 2, 2, 3, None] if few else [1, 2, 3, 4, 5, 6, 7, None]),
             "at": st.sampled_from([*times, *times, None]),
             "v": st.sampled_from(["a", "a", "b", "b", None]),
             "w": st.sampled_from([0, 0, 1, None]),
             "gone": st.sampled_from([False, False, True]),
         }
     )
-    return st.lists(st.lists(row, min_size=2, max_size=5), min_size=3, max_size=3)
+    return st.lists(st.lists(row, min_size=2, max_size=5 if few else 14), min_size=3, max_size=3)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -121,5 +125,7 @@ def stories(name: str) -> st.SearchStrategy[list[list[Row]]]:
 def test_as_if_the_rule_had_been_right(warehouse: DuckDB, name: str, data: Any) -> None:
     sequence = data.draw(stories(name))
     parts = data.draw(st.lists(PARTS, min_size=3, max_size=3))
-    cursor, late, runs = data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.integers(0, 7))
+    # Without a cursor no row is late: most is to be got wrong where there is one, and every load reads from the start.
+    cursor, late = data.draw(st.sampled_from([(True, True), (True, True), (True, False), (False, False)]))
+    runs = data.draw(st.integers(0, 7))
     compare(warehouse, name, sequence, parts, cursor, late, runs)

@@ -53,7 +53,7 @@ def select_from(files: Sequence[File], options: FilesStream, folder_length: int,
     """A SELECT over ``files``, exact or failing, with declared types and the file's name applied.
 
     Behind the columns stand those of ``PLACES`` that are known: a Parquet file numbers its rows, text files are read
-    by several threads that do not count lines.
+    by several threads that do not count lines (see ``lines``).
 
     ``folder_length`` is how many characters of a path lie before the part below the root.
     """

@@ -7,13 +7,14 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
 from pydantic import Field
 
-from dataflow_platform.connectors.files import broken, listing, reading
+from dataflow_platform.connectors.files import broken, lines, listing, reading
 from dataflow_platform.connectors.files.listing import File
 from dataflow_platform.connectors.files.stream import FilesStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
@@ -83,7 +84,8 @@ class Files(Source):
             raise _unbound(error, read, options) from None
         size = sum(file.size for file in fresh)
         position = dict(state.position) if state.window else {"files": marks}
-        return Scan(relation, position, located if places else None, places, bytes_read=lambda: size)
+        told = _lines(fresh, options) if fresh else None
+        return Scan(relation, position, located if places else None, places, told, bytes_read=lambda: size)
 
     def explain(self, error: BaseException) -> DataflowError | None:
         """What an error raised while the relation was read means; None where it is none of this source."""
@@ -130,6 +132,15 @@ def _options(stream: Stream) -> FilesStream:
     if isinstance(stream.options, FilesStream):
         return stream.options
     raise TypeError(f"stream '{stream.name}' has the options of another source: {type(stream.options).__name__}")
+
+
+def _lines(files: list[File], options: FilesStream) -> Callable[[str, Sequence[int], int], Sequence[int] | None] | None:
+    kind = reading.common_format(files, options)
+    separator = reading.delimiter(files, options)
+    known = {file.name: file for file in files}
+    if kind == "parquet":
+        return None
+    return lambda name, records, total: lines.begin(known[name], kind, separator, options.header, records, total)
 
 
 def _kind_at(name: str) -> int:

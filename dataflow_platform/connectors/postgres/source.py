@@ -164,11 +164,10 @@ class Postgres(PostgresConnection, Source):
                 # The first thing the attachment's transaction is told. It is none of the connection's until now.
                 told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
                 connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
-            if scannable and not where and all(column.plain for column in columns):
-                rows = f"{alias}.{qualified(schema, table)}"
-            else:
-                rows = f"postgres_query({literal(alias)}, {literal(asked)})"
-            return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes)
+            parallel = scannable and not where and all(column.plain for column in columns)
+            query = f"postgres_query({literal(alias)}, {literal(asked)})"
+            rows = f"{alias}.{qualified(schema, table)}" if parallel else query
+            return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes, serial=not parallel)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
