@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dataflow_platform.connectors.postgres import Postgres, PostgresDestination, encryption
-from dataflow_platform.connectors.postgres.connection import load_scanner
+from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.reach import across_the_internet
@@ -49,7 +49,7 @@ def test_by_default_everything_is_encrypted_where_it_is_offered(
     asked = front.encrypted
     assert ids(secured, connection, stream("recent"), State()) == list(range(991, 1001))
     assert front.encrypted > asked
-    destination = PostgresDestination(**{name: getattr(secured, name) for name in Postgres.model_fields})
+    destination = PostgresDestination(**{name: getattr(secured, name) for name in PostgresConnection.model_fields})
     with destination.reader() as reader:
         assert reader.execute("SELECT count(*) FROM public.orders").fetchall() == [(1000,)]
     assert front.clear == 0

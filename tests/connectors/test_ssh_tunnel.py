@@ -10,6 +10,7 @@ import yaml
 
 from dataflow_platform.connectors.mysql import MySQL
 from dataflow_platform.connectors.postgres import Postgres, PostgresDestination
+from dataflow_platform.connectors.postgres.connection import PostgresConnection
 from dataflow_platform.core import ssh_tunnel
 from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
@@ -38,7 +39,7 @@ def test_postgres_by_driver_and_scanner_in_both_roles(
     source = Postgres(**{**shop.model_dump(exclude={"ssh"}), "host": "localhost", **through(ssh_server)})
     assert "at localhost:" in source.test_connection()
     assert ids(source, connection, stream("recent"), State()) == list(range(991, 1001))
-    fields = {name: getattr(source, name) for name in Postgres.model_fields}
+    fields = {name: getattr(source, name) for name in PostgresConnection.model_fields}
     with PostgresDestination(**fields).reader() as reader:
         assert reader.execute("SELECT count(*) FROM public.orders").fetchall() == [(1000,)]
     assert ssh_server.connections() == 1
