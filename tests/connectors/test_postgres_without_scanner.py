@@ -18,7 +18,7 @@ from tests.types.from_postgres import CASES, FromPostgres
 
 FOUND = source.load_scanner
 # Values DuckDB does not hold: reading them is an error by either way.
-REFUSED = ("NaN", "infinity")
+REFUSED = (("decimal", "NaN"), ("interval", "infinity"))
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def outcome(offered: tuple[Any, Stream], connection: duckdb.DuckDBPyConnection) 
 def test_the_matrix_of_types_comes_out_the_same(
     cases: FromPostgres, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = [case for case in CASES if case.note in REFUSED]
+    bad = [case for case in CASES if (case.family, case.note) in REFUSED]
     assert len(bad) == 2
     groups: list[list[Case]] = [[case for case in CASES if case not in bad], *([case] for case in bad)]
     offered = [cases.offer(group) for group in groups]
