@@ -9,6 +9,7 @@ pytest_plugins = [
     for name in (
         "demo_estate",
         "demo_home",
+        "evidence",
         "mariadb",
         "mariadb_shop",
         "postgres",

@@ -15,6 +15,7 @@ from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core.base import State, Stream, Window
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sqlite_shop import read, rows, stream
 
 DATABASE = "sql_shop"
@@ -87,7 +88,10 @@ def changed(source: Sql, before: str, after: str, password: str = PASSWORD) -> S
     return Sql(url=source.url.replace(before, after), password=password)
 
 
-def test_every_type_arrives_exactly(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("sql", "source", "real_server")
+def test_every_type_arrives_exactly(
+    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
+) -> None:
     scan = shop.scan(engine, stream("types"), State())
     told = dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True))
     assert told == {name: kind for name, (kind, _) in EXPECTED.items()}
@@ -95,6 +99,7 @@ def test_every_type_arrives_exactly(shop: Sql, engine: duckdb.DuckDBPyConnection
     first, second = scan.relation.project(texts).fetchall()
     assert dict(zip(EXPECTED, first, strict=True)) == {name: value for name, (_, value) in EXPECTED.items()}
     assert second == ("2", *[None] * 21)
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_a_query_takes_its_types_from_the_cursor(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
@@ -109,8 +114,9 @@ def test_a_query_takes_its_types_from_the_cursor(shop: Sql, engine: duckdb.DuckD
     assert found[0][5] == "a:b100%"
 
 
+@pytest.mark.evidence("sql", "source", "real_server")
 def test_rows_come_by_a_cursor_on_the_server_in_bounded_pieces(
-    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
+    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
 ) -> None:
     before = len(postgres_server.log.read_text())
     assert rows(shop.scan(engine, stream("orders", columns=("id",)), State()), "count(*), sum(id)") == [
@@ -122,6 +128,7 @@ def test_rows_come_by_a_cursor_on_the_server_in_bounded_pieces(
     fetched = [int(line.split("FETCH FORWARD ")[1].split()[0]) for line in log.splitlines() if "FETCH FORWARD" in line]
     assert max(fetched) == 20_000
     assert sum(fetched) >= 50_000
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 @pytest.mark.parametrize(
