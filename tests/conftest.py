@@ -21,6 +21,7 @@ pytest_plugins = [
         "ssh_server",
     )
 ]
+pytest_plugins.append("pytester")  # runs sessions of their own, to test the fixture `ran_against`
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,7 +27,7 @@ INSERT INTO "Odd ""name" VALUES (1, 2);
 Made = tuple[Source, Callable[[str], Stream], Path]
 
 
-VERSIONS = {"duckdb": f"DuckDB {duckdb.__version__}", "sqlite": f"SQLite {sqlite3.sqlite_version}"}
+VERSIONS = {"duckdb": f"DuckDB {duckdb.__version__}", "sqlite": f"a file written by SQLite {sqlite3.sqlite_version}"}
 
 
 @pytest.fixture(params=VERSIONS)

@@ -1,4 +1,4 @@
-"""The Snowflake source against fakesnow, a third party's emulator on DuckDB: what it speaks of Snowflake's SQL and HTTP.
+"""The Snowflake source against fakesnow, a third party's emulator on DuckDB: its SQL and its HTTP.
 
 It asks for another DuckDB than ours, so it runs from an environment of its own: `python -m venv fakesnow` and
 `fakesnow/bin/pip install 'fakesnow[server]' 'snowflake-connector-python<5'`, with `fakesnow/bin` on the PATH.
