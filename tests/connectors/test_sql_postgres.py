@@ -11,6 +11,7 @@ import pytest
 
 from dataflow_platform.connectors import sql
 from dataflow_platform.connectors.citus import Citus
+from dataflow_platform.connectors.risingwave import RisingWave
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core.base import State, Stream, Window
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
@@ -168,6 +169,31 @@ def test_an_entry_that_says_more_of_its_system_sends_zones_and_texts_too(
     found = read(source, engine, stream("orders", "name", columns=("name",)), State("a"))  # type: ignore[arg-type]
     assert {name for (name,) in found} == {"a", "ä"}
     assert source.test_connection().startswith("Citus 18.")
+
+
+def test_a_cursor_by_plain_statements(
+    engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, shop: Sql
+) -> None:
+    """RisingWave's way to the rows, on PostgreSQL: its DECLARE takes no word of psycopg2's."""
+    source = RisingWave(
+        host="127.0.0.1", port=postgres_server.port, database=DATABASE, user="sql_reader", password=PASSWORD,
+        sslmode="disable",
+    )  # fmt: skip
+    before = len(postgres_server.log.read_text())
+    found = rows(source.scan(engine, stream("public.orders", columns=("id",)), State()), "count(*), sum(id)")
+    assert found == [(50_000, 1_250_025_000)]  # 50,000 * 50,001 / 2
+    log = postgres_server.log.read_text()[before:]
+    assert "DECLARE dataflow CURSOR FOR SELECT" in log
+    fetched = [int(line.split("FETCH ")[1].split()[0]) for line in log.splitlines() if "FETCH " in line]
+    assert max(fetched) == 20_000
+    assert "HOLD" not in log
+    at = State("2020-02-04 17:19:00+00")
+    assert read(source, engine, stream("public.orders", "at", columns=("id",)), at) == [(50_000,)]  # type: ignore[arg-type]
+    name = 'Odd "name: 100%'
+    assert read(source, engine, stream("types", "id", columns=(name,)), State("1")) == [("a'b",), (None,)]  # type: ignore[arg-type]
+    with pytest.raises(DataflowError) as broken:
+        read(source, engine, stream("broken"))  # type: ignore[arg-type]
+    assert "division by zero" in broken.value.what
 
 
 def test_the_password_reaches_nobody(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
