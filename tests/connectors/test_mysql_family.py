@@ -1,5 +1,6 @@
 """What speaks MySQL's protocol, read by a plain cursor: the way itself on MariaDB, as none of the products is here."""
 
+import datetime as dt
 import ssl
 from typing import Any
 
@@ -44,6 +45,8 @@ def test_what_cannot_be_kept_is_refused(tidb: TiDb, engine: duckdb.DuckDBPyConne
     with pytest.raises(DataError) as late:
         read(tidb, engine, stream("types", columns=("t",)))
     assert late.value.code == "sql.value"  # 838 hours
+    asked = stream(query="SELECT CAST('12:34:56.5' AS TIME(6)) AS at", types={"at": "TIME"})
+    assert read(tidb, engine, asked) == [(dt.time(12, 34, 56, 500_000),)]
     assert read(tidb, engine, stream("types", columns=("t",), as_text=("t",)))[0] == ("838:59:58.123456",)
     with pytest.raises(ConfigError) as unknown:
         tidb.scan(engine, stream("types", columns=("bit12",)), State())
@@ -55,6 +58,7 @@ def test_a_server_without_tls_is_refused_by_default(mysql_shop: MySQL) -> None:
     source = SingleStore(host="127.0.0.1", port=mysql_shop.port, database="shop", user="reader", password=PASSWORD)
     with pytest.raises(DataflowError) as refused:
         source.test_connection()
+    assert "SSL" in refused.value.what
     assert PASSWORD not in str(refused.value)
 
 
