@@ -89,7 +89,7 @@ def by_the_line(how: str, file: str, batch: str, strategy: LoadStrategy) -> None
                 batch,
                 # Nobody does that by hand; what it costs is measured by itself.
                 reconcile="off",
-            )  # fmt: skip
+            )
         )
     )
 
