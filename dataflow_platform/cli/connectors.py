@@ -51,7 +51,7 @@ def show(name: str) -> None:
 def test(name: str, table: str | None) -> None:
     """Test every declared connection of connector NAME: `dataflow connections test`, chosen by type.
 
-    Exits with 1 where one fails, and where none is declared.
+    Exits with 1 where one fails. Where none is declared, that is an error.
     """
     from dataflow_platform.cli.connections import declared_connections, exit_after_testing
 

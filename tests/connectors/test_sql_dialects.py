@@ -70,7 +70,9 @@ def test_the_select_of_each_system(name: str, ran_against: RanAgainst) -> None:
     assert " ".join(str(made).split()) == COMPILED[name]
     assert list(made.params.values()) == [5]
     source = sample(ENTRIES[name])
-    ran_against(source, f"no server: SQLAlchemy {sqlalchemy.__version__}, dialect {source.address().drivername}")
+    ran_against(
+        source, f"the dialect {source.address().drivername} under SQLAlchemy {sqlalchemy.__version__}, no server"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))
