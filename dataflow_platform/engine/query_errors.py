@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 
 _DATA = (
     duckdb.ConversionException,
@@ -17,6 +17,8 @@ _QUERY = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExceptio
 
 
 _COLUMNLESS = "must have at least one column"
+# libpq's words: an attached PostgreSQL was read inside a query, or was told to end a transaction.
+_LOST = ("server closed the connection", "no connection to the server", "could not receive data from server")
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
 
@@ -45,6 +47,13 @@ def explained(error: duckdb.Error, where: str) -> DataflowError | None:
         )
     if any(text in str(error) for text in _FULL):
         return ConfigError("engine.disk_full", f"the disk is full: {first}", where=where, fix="free space, run again")
+    if any(text in str(error) for text in _LOST):
+        return TransientError(
+            "engine.connection_lost",
+            f"the connection to the server broke off: {first}",
+            where=where,
+            fix="run it again; look into the server's log",
+        )
     if _COLUMNLESS in first:
         return ConfigError(
             "stream.columns",

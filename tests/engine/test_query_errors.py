@@ -9,7 +9,7 @@ import pytest
 from dataflow_platform.connectors.delta import DeltaDestination
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.base import Scan, Stream, Table
-from dataflow_platform.core.errors import ConfigError, DataError
+from dataflow_platform.core.errors import ConfigError, DataError, TransientError
 from dataflow_platform.engine import load as line
 from dataflow_platform.engine.progress import following
 from dataflow_platform.engine.query_errors import told
@@ -50,6 +50,13 @@ def test_a_value_that_no_step_can_convert_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_wherever_it_is_found(text: str) -> None:
     with pytest.raises(ConfigError, match=r"\[engine.disk_full\]"), told("raw.t"):
         raise duckdb.TransactionException(f"Failed to commit: Could not write file w.duckdb.wal: {text}")
+
+
+def test_a_server_that_is_gone_is_a_passing_error() -> None:
+    """As an attached PostgreSQL is asked by the engine; found by a campaign of broken connections."""
+    text = 'TransactionContext Error: Failed to commit: Failed to execute query "COMMIT": server closed the connection'
+    with pytest.raises(TransientError, match=r"\[engine.connection_lost\]"), told("raw.t"):
+        raise duckdb.TransactionException(f"{text} unexpectedly")
 
 
 @pytest.mark.parametrize("kind", ["file", "engine of its own"])
