@@ -39,7 +39,7 @@ class TableOrQuery(Spec):
 
 def as_table(query: str) -> str:
     """``query`` as what follows FROM; a comment at its end ends with its line."""
-    return f'({query}\n) AS "rows"'
+    return f"({query}\n) AS asked"
 
 
 def not_one_select(told: str, where: Location) -> ConfigError:

@@ -37,7 +37,7 @@ def test_a_computed_column_has_the_type_the_server_says(shop: Postgres, connecti
     query = """
         SELECT 7 AS whole, 1.50::numeric(6,2) AS money, (-1234)::numeric(3,-2) AS hundreds, 0.1::numeric AS free,
                'ab'::char(4) AS fixed, 'sad'::mood AS e, 5::small AS dom, ARRAY[1, 2] AS list, 'x' AS word,
-               '{"a": 1.10}'::jsonb AS doc, a2 || a2 AS joined FROM types WHERE id = 1 -- the end"""
+               '{"a": 1.10}'::jsonb AS doc, '{{1},{2}}'::int[] AS joined FROM types WHERE id = 1 -- the end"""
     scan = shop.scan(connection, asked(query, as_text=["joined"]), State())
     # By hand: numeric(3,-2) keeps hundreds of up to five digits.
     assert dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True)) == {
@@ -54,8 +54,8 @@ def test_a_computed_column_has_the_type_the_server_says(shop: Postgres, connecti
         "joined": "VARCHAR",
     }
     assert rows(connection, scan, "COLUMNS(*)::VARCHAR") == [
-        ("7", "1.50", "-1200", "0.1", "ab  ", "sad", "5", "[1, 2]", "x", '{"a": 1.10}', "{{1,2},{3,NULL},{1,2},{3,NULL}}")
-    ]  # fmt: skip
+        ("7", "1.50", "-1200", "0.1", "ab  ", "sad", "5", "[1, 2]", "x", '{"a": 1.10}', "{{1},{2}}")
+    ]
 
 
 def test_the_server_applies_the_cursor_around_the_query(
@@ -85,7 +85,7 @@ def test_values_and_an_empty_result(shop: Postgres, connection: duckdb.DuckDBPyC
     [
         ("DELETE FROM orders", "query.refused", "cannot open DELETE query as cursor"),
         ("DELETE FROM orders RETURNING id", "query.refused", "syntax error"),
-        ("WITH gone AS (DELETE FROM orders RETURNING id) SELECT * FROM gone", "query.refused", "data-modifying statement"),
+        ("WITH gone AS (DELETE FROM orders RETURNING id) TABLE gone", "query.refused", "must be at the top level"),
         ("SELECT 1 AS a; DELETE FROM orders", "query.refused", "multi-query plan"),
         ("SELECT 1 AS a; SELECT 2 AS b", "query.refused", "multi-query plan"),
         ("SELECT 1 AS a /* ; */; /* */ DROP TABLE orders --", "query.refused", "multi-query plan"),
@@ -94,7 +94,7 @@ def test_values_and_an_empty_result(shop: Postgres, connection: duckdb.DuckDBPyC
         ("CREATE TABLE made (id int)", "query.refused", "cannot open CREATE TABLE query"),
         ("EXPLAIN SELECT 1", "query.refused", "syntax error"),
         # Neither ends the subselect and goes on behind it.
-        ('SELECT 1 AS a) AS "rows"; DELETE FROM orders; --', "query.failed", "at or near \")\", line 1, column 14"),
+        ('SELECT 1 AS a) AS asked; DELETE FROM orders; --', "query.failed", "at or near \")\", line 1, column 14"),
         ("SELECT 1 AS a /* not closed", "query.failed", "unterminated /* comment"),
         ("SELECT id\n  FORM orders", "query.failed", 'at or near "orders", line 2, column 8'),
         ("SELECT nix FROM orders", "query.failed", 'column "nix" does not exist'),

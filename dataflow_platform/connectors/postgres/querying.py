@@ -63,7 +63,7 @@ def _modifier(column: Any) -> int:
     """What the driver made precision and scale of; of the other types no modifier matters."""
     if column.type_code != _NUMERIC or column.precision is None or column.precision > 1000:
         return -1
-    return (column.precision << 16 | (column.scale or 0) & 0x7FF) + 4
+    return (int(column.precision) << 16 | int(column.scale or 0) & 0x7FF) + 4
 
 
 def _explained(server: PostgresConnection, error: Any, query: str, alone: bool) -> DataflowError:
