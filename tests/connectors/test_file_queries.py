@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dataflow_platform.connectors.duckdb import DuckDBFile, DuckDBStream
+from dataflow_platform.connectors.duckdb import DuckDBFile
 from dataflow_platform.connectors.sqlite import Sqlite, SqliteStream
 from dataflow_platform.core.base import Source, State, Stream
-from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.errors import ConfigError, DataError
 
 TABLES = """
 CREATE TABLE t (id INTEGER, name TEXT, price DECIMAL(5,2), day DATE, bytes BLOB);
@@ -90,9 +90,9 @@ def test_types_of_a_duckdb_query_are_duckdbs(warehouse: DuckDBFile, connection: 
         "id": "INTEGER",
         "mood": "ENUM('sad', 'glad')",
         "pair": "STRUCT(a UTINYINT)",
-        "twice": "DECIMAL(6,2)",  # DuckDB's own type of a decimal(5,2) times an integer literal
+        "twice": "DECIMAL(15,2)",  # DuckDB's own: five digits, and ten for an integer
         "day": "DATE",
-    } | {"twice": types["twice"]}
+    }
     assert len(rows) == 1
     assert warehouse.origin(asked(warehouse, query)) == ("asked",)
 
@@ -104,7 +104,7 @@ def test_types_of_a_duckdb_query_are_duckdbs(warehouse: DuckDBFile, connection: 
         ("DELETE FROM t RETURNING id", "query.refused", "another statement"),
         ("SELECT 1; SELECT 2", "query.refused", "2 statements"),
         ("SELECT 1 /* ; */; /* */ DELETE FROM t --", "query.refused", "another statement"),
-        ("SELECT 1) AS asked; DELETE FROM t; --", "query.failed", "syntax error at or near \")\""),
+        ("SELECT 1) AS asked; DELETE FROM t; --", "query.failed", 'syntax error at or near ")"'),
         ("SELECT 1 AS a /* not closed", "query.failed", "/*"),
         ("COPY t TO '/tmp/dataflow-never'", "query.refused", "another statement"),
         ("SHOW TABLES", "query.refused", "describes tables"),
@@ -126,3 +126,66 @@ def test_what_is_no_query_of_a_duckdb_file_is_refused(
     assert (caught.value.code, told in caught.value.what) == (code, True), caught.value
     # Nothing stays attached, and the engine goes on.
     assert connection.execute("SELECT count(*) FROM duckdb_databases() WHERE NOT internal").fetchall() == [(1,)]
+
+
+def test_types_of_a_sqlite_query_are_those_its_columns_declare(
+    lite: Sqlite, connection: duckdb.DuckDBPyConnection
+) -> None:
+    query = (
+        "SELECT t.*, price * 2 AS twice, count(u.id) AS lines FROM t LEFT JOIN u ON t_id = t.id GROUP BY t.id -- end"
+    )
+    types, rows = read(lite, connection, query)
+    assert types == {
+        "id": "BIGINT",
+        "name": "VARCHAR",
+        "price": "DOUBLE",
+        "day": "DATE",
+        "bytes": "BLOB",
+        "twice": "VARCHAR",  # SQLite knows no type of what is computed
+        "lines": "VARCHAR",
+    }
+    assert [str(value) for value in rows[0]] == ["1", "a", "1.5", "2020-01-01", "None", "3.0", "2"]
+    assert [str(value) for value in rows[1]] == ["2", "None", "2.25", "None", "None", "4.5", "0"]
+    as_table, _ = read(lite, connection, "SELECT * FROM t")
+    scan = lite.scan(connection, Stream("t", SqliteStream()), State())
+    assert as_table == dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True))
+    scan.close()
+    assert read(lite, connection, "SELECT price FROM t", as_text=["price"])[0] == {"price": "VARCHAR"}
+    assert read(lite, connection, "SELECT id FROM t WHERE 0") == ({"id": "BIGINT"}, [])
+    assert read(lite, connection, "WITH v (n) AS (VALUES (1), (2)) SELECT n FROM v;")[1] == [("1",), ("2",)]
+
+
+def test_a_value_that_is_none_of_its_type_fails_the_query(lite: Sqlite, connection: duckdb.DuckDBPyConnection) -> None:
+    with closing(sqlite3.connect(lite.path)) as other, other:
+        other.execute("UPDATE t SET price = 'free' WHERE id = 2")
+    assert read(lite, connection, "SELECT price FROM t WHERE id = 1")[1] == [(1.5,)]
+    with pytest.raises(duckdb.Error) as caught:
+        read(lite, connection, "SELECT price FROM t")
+    meant = lite.explain(caught.value)
+    assert isinstance(meant, DataError)
+    assert "1 in column 'price' (DECIMAL(5,2)), which is read as DOUBLE" in meant.what
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "told"),
+    [
+        ("DELETE FROM t", "query.failed", 'near "DELETE": syntax error'),
+        ("SELECT 1 AS a; DELETE FROM t", "query.refused", "one statement at a time"),
+        ("SELECT 1 AS a /* ; */; /* */ DELETE FROM t --", "query.refused", "one statement at a time"),
+        ("SELECT 1 AS a) AS asked; DELETE FROM t; --", "query.failed", 'near ")"'),
+        ("SELECT 1 AS a /* not closed", "query.refused", "incomplete input"),
+        ("PRAGMA table_info(t)", "query.failed", 'near "PRAGMA"'),
+        ("SELECT id FORM t u", "query.failed", "syntax error"),
+        ("SELECT nix FROM t", "query.failed", "no such column: nix"),
+        ("SELECT * FROM secret", "query.failed", "no such table"),
+        ("SELECT ? AS a", "query.failed", "parameters are not allowed"),
+    ],
+)
+def test_what_is_no_query_of_a_sqlite_file_is_refused(
+    lite: Sqlite, connection: duckdb.DuckDBPyConnection, query: str, code: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(lite, connection, query)
+    assert (caught.value.code, told in caught.value.what) == (code, True), caught.value
+    assert connection.execute("SELECT count(*) FROM duckdb_databases() WHERE NOT internal").fetchall() == [(1,)]
+    assert len(read(lite, connection, "SELECT * FROM t")[1]) == 2
