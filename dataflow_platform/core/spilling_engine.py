@@ -46,7 +46,13 @@ def spilling_engine(
             fix="check memory_limit, threads and spill_folder",
         ) from error
     connection.execute("SET TimeZone = 'UTC'")
+    only_tables(connection)
     return connection
+
+
+def only_tables(connection: "duckdb.DuckDBPyConnection") -> None:
+    """A name in SQL is a table, a view or an error: never a variable of the Python code that runs the SQL."""
+    connection.execute("SET python_enable_replacements = false")
 
 
 def _sweep(folder: Path) -> None:

@@ -275,8 +275,9 @@ def test_the_server_is_asked_at_the_pace_of_the_reader(stub: Stub, duck: duckdb.
     # 2048 times each of 1..30
     assert duck.execute("SELECT sum(note(page)) FROM paced").fetchall() == [(2048 * 465,)]
     assert len(lags) == 2048 * 30
-    # Asked for, but not begun with: a page in the other thread's hands, one under way, and the one just let go.
-    assert max(lags) <= 3
+    # Asked for, but not begun with: for each thread a page in its hands and the one it just let go, one page ahead and
+    # one under way. Without the brake it would come near 30.
+    assert max(lags) <= 6
     scan.close()
 
 

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from dataflow_platform.connectors.delta import DeltaDestination
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.base import Scan, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataError
@@ -49,3 +50,17 @@ def test_a_value_that_no_step_can_convert_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_wherever_it_is_found(text: str) -> None:
     with pytest.raises(ConfigError, match=r"\[engine.disk_full\]"), told("raw.t"):
         raise duckdb.TransactionException(f"Failed to commit: Could not write file w.duckdb.wal: {text}")
+
+
+@pytest.mark.parametrize("kind", ["file", "engine of its own"])
+def test_a_name_in_sql_is_never_a_variable_of_python(tmp_path: Path, kind: str) -> None:
+    """DuckDB would take a table of pyarrow in the caller's variables for the relation of that name."""
+    secret_rows = pa.table({"v": [1]})
+    file = DuckDB(path=str(tmp_path / "w.duckdb"))
+    opened = file.session() if kind == "file" else DeltaDestination(path=str(tmp_path / "lake")).session()
+    try:
+        with pytest.raises(duckdb.CatalogException, match="secret_rows does not exist"):
+            opened.in_engine("SELECT * FROM secret_rows")
+    finally:
+        opened.close()
+    assert secret_rows.num_rows == 1

@@ -18,6 +18,7 @@ from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Destination, DestinationFacts, Session, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.spilling_engine import only_tables
 from dataflow_platform.core.sql import literal, qualified, quote
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class DuckDB(Destination):
         """Open the file for writing and begin a transaction."""
         connection = self.connect()
         with _closed_if_it_fails(connection):
+            only_tables(connection)
             return DuckDBSession(connection)
 
     def preview(self) -> "DuckDBSession":
