@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run check test types torture bench docs clean
+.PHONY: help setup run check test types evidence torture bench docs clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -60,6 +60,10 @@ test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
 
 types: setup ## Write docs/types.md from a run of the type matrix
 	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py
+
+evidence: setup ## Run the tests that are evidence, write what ran against what (connectors/evidence.json) and docs
+	@DATAFLOW_WRITE_EVIDENCE=1 $(BIN)/pytest -q -m evidence $(PYTEST_ARGS)
+	exec $(BIN)/dataflow docs
 
 torture: setup ## Break N=1000 loads (SEED=1) by kills and faults, run them again, write docs/reliability.md
 	@exec $(BIN)/python -m tests.reliability --rounds $(N) --seed $(SEED)

@@ -14,6 +14,7 @@ pytest_plugins = [
     for name in (
         "demo_estate",
         "demo_home",
+        "evidence",
         "mariadb",
         "mariadb_shop",
         "postgres",
@@ -25,6 +26,7 @@ pytest_plugins = [
         "ssh_server",
     )
 ]
+pytest_plugins.append("pytester")  # runs sessions of their own, to test the fixture `ran_against`
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -170,11 +170,13 @@ def test_links_and_pictures_of_the_documents_exist() -> None:
 
 
 def test_the_pipeline_of_the_readme_is_valid() -> None:
-    from dataflow_platform.pipeline.spec import PipelineSpec
+    from dataflow_platform.pipeline.spec import PipelineSpec, StreamSpec
 
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block, patterns = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    PipelineSpec.model_validate(yaml.safe_load(patterns)["attributes"])
     spec = PipelineSpec.model_validate(yaml.safe_load(block)["attributes"])
     (stream,) = spec.streams
+    assert isinstance(stream, StreamSpec)
     assert isinstance(spec.source, dict)
     fields = dict(spec.source)
     connector = registry.source(fields.pop("type"))

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -32,7 +33,7 @@ def list_() -> None:
 
     table = Table("name", "connector", "roles", box=None, pad_edge=False)
     table.add_column("declared in", overflow="fold")
-    for name, connection in sorted(_declared().items()):
+    for name, connection in sorted(declared_connections().items()):
         file = connection.document.file
         shown = file.relative_to(project_root()) if file.is_relative_to(project_root()) else file
         table.add_row(name, connection.type, ", ".join(registry.roles(connection.type)), str(shown))
@@ -48,9 +49,14 @@ def test(names: tuple[str, ...], table: str | None) -> None:
     Where one fails, the step is named (SSH tunnel, DNS, TCP, TLS, login, permission, query), with what to do; exits
     with 1 then.
     """
-    declared = _declared()
+    declared = declared_connections()
+    exit_after_testing(names or sorted(declared), declared, table)
+
+
+def exit_after_testing(names: Iterable[str], declared: "dict[str, Connection]", table: str | None) -> NoReturn:
+    """Test the connections ``names`` in each of their roles and print the outcome; exit with 1 where one failed."""
     failed = 0
-    for name in names or sorted(declared):
+    for name in names:
         for role, connector in _connectors(_named(name, declared)):
             try:
                 connector.run_prepare()
@@ -108,7 +114,7 @@ def discover(name: str, as_json: bool, save: bool, to_commit: bool) -> None:
     from dataflow_platform.pipeline import discovered
     from dataflow_platform.pipeline.document import shown
 
-    connection = _named(name, _declared())
+    connection = _named(name, declared_connections())
     with bars(enabled=sys.stderr.isatty()):
         report(Progress(name, "asking the catalogue"))
         connection.source().run_prepare()
@@ -148,7 +154,7 @@ def _print(found: "list[CatalogueTable]") -> None:
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
-def _declared() -> "dict[str, Connection]":
+def declared_connections() -> "dict[str, Connection]":
     from dataflow_platform import definitions
 
     return definitions.connections()

@@ -3,11 +3,12 @@
 import click
 
 from dataflow_platform.core import registry
+from dataflow_platform.core.errors import ConfigError
 
 
 @click.group()
 def connectors() -> None:
-    """List the connectors, or show one with its fields."""
+    """List the connectors, show one with its fields, or test the connections made with it."""
 
 
 @connectors.command("list")
@@ -31,13 +32,36 @@ def show(name: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from dataflow_platform.cli.reference import fact_lines, model_section
+    from dataflow_platform.cli.reference import fact_lines, model_section, proof_lines
 
     console = Console()
     for role, plugin in registry.roles(name).items():
         parts = [f"# {name} as {role}", *(f"- {line}" for line in fact_lines(plugin.facts))]
+        parts += [f"- {line}" for line in proof_lines(name, role)]
         parts += ["\n## Connection\n", model_section(plugin, 3)]
         options = getattr(plugin, "StreamOptions", None)
         if options:
             parts += ["\n## Stream (from:)\n", model_section(options, 3)]
         console.print(Markdown("\n".join(parts)))
+
+
+@connectors.command("test")
+@click.argument("name")
+@click.option("--table", help="Also read one row of this table, as streams do: permission and query are tried as well.")
+def test(name: str, table: str | None) -> None:
+    """Test every declared connection of connector NAME: `dataflow connections test`, chosen by type.
+
+    Exits with 1 where one fails. Where none is declared, that is an error.
+    """
+    from dataflow_platform.cli.connections import declared_connections, exit_after_testing
+
+    registry.roles(name)  # an unknown connector is told with the nearest name
+    declared = declared_connections()
+    chosen = sorted(each for each, connection in declared.items() if connection.type == name)
+    if not chosen:
+        raise ConfigError(
+            "connection.none",
+            f"no declared connection is of type '{name}'",
+            fix="declare one under `connections:` in a defs.yaml (dataflow connectors show " + name + ")",
+        )
+    exit_after_testing(chosen, declared, table)

@@ -17,16 +17,22 @@ def _same(file: Path, text: str) -> bool:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 and name the files that are stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 and name what is stale or claimed without evidence.")
 @click.pass_context
 def docs(context: click.Context, check: bool) -> None:
     """Write docs/*.md and docs/pipeline.schema.json from the plug-ins, the pipeline's model and the commands."""
-    from dataflow_platform.cli.reference import pages
+    from dataflow_platform.cli.reference import ours, pages
+    from dataflow_platform.core.evidence import overclaims, proofs
 
     root = project_root()
     found = pages(context.find_root().command)
     changed = stale(root, found)
     if check:
+        for claim in (claims := overclaims(ours("connectors"), proofs())):
+            click.echo(f"claims more than ran: {claim}", err=True)
+        if claims:
+            click.echo("run `make evidence`, or lower `evidence` in the connector's facts", err=True)
+            context.exit(1)
         for path in changed:
             click.echo(f"stale: {path}", err=True)
         if changed:

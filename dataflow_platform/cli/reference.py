@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, ConnectorFacts, DestinationFacts
+from dataflow_platform.core.evidence import proofs
 
 GENERATED = "<!-- Written by `dataflow docs` from the code. Change the code, not this page. -->\n"
 EVIDENCE = {
@@ -19,7 +20,7 @@ EVIDENCE = {
     "vendor_emulator": "tests run against an emulator by the product's vendor",
     "community_emulator": "tests run against a third party's emulator",
     "own_stub": "tests run against a stub of our own",
-    "contract": "only the contract suite runs",
+    "contract": "its SQL is compiled under test by its own dialect; no server was reached",
     "unverified": "never tried",
 }
 _WORDS: dict[Any, str] = {
@@ -139,17 +140,18 @@ def connectors_page() -> str:
             roles = registry.roles(name)
             facts = next(iter(roles.values())).facts
             reads, loads = ("yes" if role in roles else "" for role in ("source", "destination"))
-            cells = (f"[{name}](#{name})", _cell(facts.title), reads, loads, facts.family, facts.evidence)
+            cells = (f"[{name}](#{name})", _cell(facts.title), reads, loads, facts.family, _evidence(name))
             yield f"| {' | '.join(cells)} |"
         yield "\nEvidence says what the tests of a connector ran against:\n"
         yield from (f"- `{word}`: {meaning}." for word, meaning in EVIDENCE.items())
+        yield "\n`make evidence` runs those tests and writes down what passed, with the version each server told."
         explained: dict[type[BaseModel], str] = {}
         for name in ours("connectors"):
             yield f"\n## {name}\n"
             for role, plugin in registry.roles(name).items():
                 yield f"### {name} as {role}\n"
                 yield _doc(plugin)
-                yield "\n".join(f"- {line}" for line in fact_lines(plugin.facts)) + "\n"
+                yield "\n".join(f"- {line}" for line in [*fact_lines(plugin.facts), *proof_lines(name, role)]) + "\n"
                 if plugin.secret_fields:
                     secrets = ", ".join(f"`{field}`" for field in sorted(plugin.secret_fields))
                     yield f"- secrets, accepted only as `{{{{ env.NAME }}}}`: {secrets}\n"
@@ -184,6 +186,24 @@ def fact_lines(facts: ConnectorFacts) -> list[str]:
             f"writers: {'one process at a time' if facts.single_writer else 'many'}",
         ]
     return lines
+
+
+def proof_lines(name: str, role: str) -> list[str]:
+    """What the tests of connector ``name`` ran against, a line a server, with the tests' ids."""
+    proof = proofs().get((name, role))
+    if not proof:
+        return ["ran against: nothing"]
+    return [f"ran against {server}: {', '.join(f'`{test}`' for test in tests)}" for server, tests in proof.ran.items()]
+
+
+def _evidence(name: str) -> str:
+    """The claims of a connector's roles, each once, with the servers behind them."""
+    told = []
+    for role, plugin in registry.roles(name).items():
+        claim, proof = plugin.facts.evidence, proofs().get((name, role))
+        servers = ", ".join(proof.ran) if proof and proof.evidence == claim != "contract" else ""
+        told.append(f"{claim}: {servers}" if servers else claim)
+    return _cell("; ".join(dict.fromkeys(told)))
 
 
 def plugin_page(

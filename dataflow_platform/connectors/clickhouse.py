@@ -25,9 +25,9 @@ class ClickHouse(ServerFields):
     facts: ClassVar[SqlFacts] = SqlFacts(
         title="ClickHouse",
         family="warehouse",
-        evidence="unverified",
-        evidence_note="its tests run against chdb, the engine in a wheel of 530 MB behind an HTTP shim of ours, and "
-        "skip where it is not installed, as in the locked environment. They passed by hand with chdb 26.9",
+        evidence="own_stub",
+        evidence_note="the engine itself, chdb, behind an HTTP shim of ours without users, settings or sessions; the "
+        "tests skip where chdb (530 MB) is not installed, as in the locked environment",
         packages=("clickhouse-connect[sqlalchemy]>=0.8",),
         grants="GRANT SELECT ON sales.* TO reader; GRANT SELECT ON system.tables TO reader; "
         "GRANT SELECT ON system.columns TO reader;",

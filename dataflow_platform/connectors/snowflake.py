@@ -15,9 +15,9 @@ class Snowflake(SqlSource):
     facts: ClassVar[SqlFacts] = SqlFacts(
         title="Snowflake",
         family="warehouse",
-        evidence="unverified",
-        evidence_note="no test runs it. Once by hand against fakesnow 0.12 (a third party's emulator, with "
-        "snowflake-connector 4): every type, a cursor, a query, discover",
+        evidence="community_emulator",
+        evidence_note="fakesnow, a third party's emulator on DuckDB, with snowflake-connector 4; the service was not "
+        "reached. The tests skip where fakesnow is not installed, as in the locked environment",
         packages=("snowflake-sqlalchemy>=1.7,<3",),
         grants="GRANT USAGE ON WAREHOUSE w TO ROLE reader; GRANT USAGE ON DATABASE d TO ROLE reader; "
         "GRANT USAGE ON SCHEMA d.sales TO ROLE reader; GRANT SELECT ON ALL TABLES IN SCHEMA d.sales TO ROLE reader;",

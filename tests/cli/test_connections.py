@@ -71,3 +71,26 @@ def test_discover_prints_what_can_be_read() -> None:
 def test_an_unknown_connection_gets_the_nearest_name() -> None:
     result = run("test", "warehose")
     assert "did you mean 'warehouse'?" in str(result.exception)
+
+
+def of_type(*arguments: str) -> Result:
+    return CliRunner().invoke(group, ["connectors", "test", *arguments])
+
+
+@pytest.mark.usefixtures("project")
+def test_connections_are_tested_by_their_connector() -> None:
+    result = of_type("files")
+    # `inbox` works, `lost` does not; the warehouse is of another type.
+    assert result.exit_code == 1
+    assert "ok      inbox as source" in result.output
+    assert "failed  lost as source" in result.output
+    assert "warehouse" not in result.output
+    assert of_type("duckdb").exit_code == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_a_connector_nobody_uses_and_one_that_is_none() -> None:
+    nobody = of_type("sqlite")
+    assert nobody.exit_code == 1
+    assert "no declared connection is of type 'sqlite'" in str(nobody.exception)
+    assert "did you mean 'sqlite'" in str(of_type("sqlit").exception)

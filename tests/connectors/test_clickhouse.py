@@ -17,6 +17,7 @@ from dataflow_platform.core.base import State
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.demo.environment import free_ports
 from tests.fixtures import clickhouse_shim
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sqlite_shop import read, rows, stream
 
 if not (importlib.util.find_spec("chdb") and importlib.util.find_spec("clickhouse_connect")):
@@ -80,15 +81,27 @@ def server() -> Iterator[ClickHouse]:
         process.wait()
 
 
-def test_every_type_arrives_exactly(server: ClickHouse, engine: duckdb.DuckDBPyConnection) -> None:
+def version(server: ClickHouse) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", b"SELECT version()", timeout=60) as answer:
+        return str(answer.read().decode().strip())
+
+
+@pytest.mark.evidence("clickhouse", "source", "own_stub")
+def test_every_type_arrives_exactly(
+    server: ClickHouse, engine: duckdb.DuckDBPyConnection, ran_against: RanAgainst
+) -> None:
     scan = server.scan(engine, stream("types"), State())
     told = dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True))
     assert told == {name: kind for name, (kind, _) in EXPECTED.items()}
     texts = ", ".join(f'CAST("{name}" AS VARCHAR)' for name in EXPECTED)
     assert dict(zip(EXPECTED, rows(scan, texts)[0], strict=True)) == {n: value for n, (_, value) in EXPECTED.items()}
+    ran_against(server, f"chdb {version(server)}, the engine itself, behind an HTTP shim of ours")
 
 
-def test_many_rows_cursor_and_views(server: ClickHouse, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("clickhouse", "source", "own_stub")
+def test_many_rows_cursor_and_views(
+    server: ClickHouse, engine: duckdb.DuckDBPyConnection, ran_against: RanAgainst
+) -> None:
     # 200,000 * 200,001 / 2
     assert rows(server.scan(engine, stream("default.orders"), State()), "count(*), sum(id)") == [
         (200_000, 20_000_100_000)
@@ -100,6 +113,7 @@ def test_many_rows_cursor_and_views(server: ClickHouse, engine: duckdb.DuckDBPyC
     assert read(server, engine, asked) == [(200_000,)]
     assert "default.orders" in server.discover()
     assert server.test_connection().startswith("ClickHouse")
+    ran_against(server, f"chdb {version(server)}, the engine itself, behind an HTTP shim of ours")
 
 
 def test_what_cannot_be_kept_is_refused(server: ClickHouse, engine: duckdb.DuckDBPyConnection) -> None:

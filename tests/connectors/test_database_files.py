@@ -14,6 +14,7 @@ from dataflow_platform.connectors.duckdb import DuckDBFile, DuckDBStream
 from dataflow_platform.connectors.sqlite import Sqlite, SqliteStream
 from dataflow_platform.core.base import Source, State, Stream
 from dataflow_platform.core.errors import ConfigError, DataError, TransientError
+from tests.fixtures.evidence import RanAgainst
 
 SETUP = """
 CREATE TABLE t (id INTEGER, name TEXT);
@@ -26,7 +27,10 @@ INSERT INTO "Odd ""name" VALUES (1, 2);
 Made = tuple[Source, Callable[[str], Stream], Path]
 
 
-@pytest.fixture(params=["duckdb", "sqlite"])
+VERSIONS = {"duckdb": f"DuckDB {duckdb.__version__}", "sqlite": f"a file written by SQLite {sqlite3.sqlite_version}"}
+
+
+@pytest.fixture(params=VERSIONS)
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
     """A file with the tables of SETUP, and how a stream of it is said."""
     path = tmp_path / f"shop.{request.param}"
@@ -47,7 +51,11 @@ def rows(source: Source, connection: duckdb.DuckDBPyConnection, stream: Stream) 
         scan.close()
 
 
-def test_tables_and_views(made: Made, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize(
+    "made", [pytest.param(each, marks=pytest.mark.evidence(each, "source", "real_server")) for each in VERSIONS],
+    indirect=True,
+)  # fmt: skip
+def test_tables_and_views(made: Made, connection: duckdb.DuckDBPyConnection, ran_against: RanAgainst) -> None:
     source, stream, _ = made
     assert [name.removeprefix("main.") for name in source.discover()] == ['Odd "name', "no_rows", "seen", "t"]
     assert source.test_connection().startswith("4 tables in")
@@ -58,6 +66,7 @@ def test_tables_and_views(made: Made, connection: duckdb.DuckDBPyConnection) -> 
     # Nothing stays attached.
     attached = connection.execute("SELECT count(*) FROM duckdb_databases() WHERE NOT internal").fetchall()
     assert attached == [(1,)]
+    ran_against(source, VERSIONS["duckdb" if isinstance(source, DuckDBFile) else "sqlite"])
 
 
 def test_a_scan_inside_a_transaction(made: Made, connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import deltalake
 import duckdb
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from dataflow_platform.connectors.delta.source import DeltaStream
 from dataflow_platform.core.base import Column, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from tests.engine.test_line import make, run
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.lake import everything, orphans, read_by_deltalake, read_by_duckdb
 from tests.fixtures.rows import Rows
 
@@ -46,7 +48,8 @@ def agreed(warehouse: DeltaDestination, folder: Path) -> Counter[tuple[Any, ...]
     return found
 
 
-def test_three_readers_find_the_same_rows(warehouse: DeltaDestination, folder: Path) -> None:
+@pytest.mark.evidence("delta", "destination", "real_server")
+def test_three_readers_find_the_same_rows(warehouse: DeltaDestination, folder: Path, ran_against: RanAgainst) -> None:
     run(warehouse, "append", ONE, cursor="at")
     run(warehouse, "merge", TWO, "2", cursor="at")
     # Ids 0..4 as they came, 5..14 replaced or new.
@@ -55,9 +58,13 @@ def test_three_readers_find_the_same_rows(warehouse: DeltaDestination, folder: P
     table = DeltaTable(str(folder))
     assert table.to_pyarrow_table(filters=[("id", "=", 14)]).num_rows == 1
     assert table.to_pyarrow_table(filters=[("v", "=", "new")]).num_rows == 10
+    ran_against(warehouse, f"deltalake {deltalake.__version__}, DuckDB {duckdb.__version__}, local folder")
 
 
-def test_others_append_compact_and_clean_up_and_we_go_on(warehouse: DeltaDestination, folder: Path) -> None:
+@pytest.mark.evidence("delta", "destination", "real_server")
+def test_others_append_compact_and_clean_up_and_we_go_on(
+    warehouse: DeltaDestination, folder: Path, ran_against: RanAgainst
+) -> None:
     run(warehouse, "append", ONE, cursor="at")
     run(warehouse, "append", [{"id": None, "at": 10, "v": "w"}], "2", cursor="at")
     other = pa.table({"id": [100], "at": [100], "v": ["theirs"]})
@@ -79,6 +86,7 @@ def test_others_append_compact_and_clean_up_and_we_go_on(warehouse: DeltaDestina
     # 10 + 1 by us, 1 by them, 1 deleted; ids 5..14, of which those from at=10 on (ids 5..) are read: 5 new, 5 replaced.
     assert sum(agreed(warehouse, folder).values()) == 10 + 1 + 1 - 1 + 5
     assert (100, 100, "theirs") in rows(warehouse)
+    ran_against(warehouse, f"deltalake {deltalake.__version__}, DuckDB {duckdb.__version__}, local folder")
 
 
 def test_a_checkpoint_is_made_every_ten_commits(warehouse: DeltaDestination, folder: Path) -> None:
@@ -268,7 +276,8 @@ def source(path: Path, **options: Any) -> tuple[Delta, Stream]:
     return Delta(path=str(path)), Stream("t", DeltaStream(**options))
 
 
-def test_a_delta_table_as_source(tmp_path: Path, warehouse: DeltaDestination) -> None:
+@pytest.mark.evidence("delta", "source", "real_server")
+def test_a_delta_table_as_source(tmp_path: Path, warehouse: DeltaDestination, ran_against: RanAgainst) -> None:
     write_deltalake(str(tmp_path / "in/sales/orders"), pa.table({"id": [1, 2], "p": ["x", "y"]}), partition_by=["p"])
     write_deltalake(str(tmp_path / "in/sales/orders"), pa.table({"id": [3], "p": ["x"]}), mode="append")
     delta, stream = source(tmp_path / "in", table="sales/orders")
@@ -284,6 +293,7 @@ def test_a_delta_table_as_source(tmp_path: Path, warehouse: DeltaDestination) ->
         assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
     loaded = make(warehouse, "append", ONE, source=delta)
     assert loaded.source is delta
+    ran_against(delta, f"deltalake {deltalake.__version__}, local folder")
 
 
 def test_a_table_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:

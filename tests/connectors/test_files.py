@@ -9,13 +9,20 @@ import pytest
 
 from dataflow_platform.core.base import State, Window
 from dataflow_platform.core.errors import ConfigError, TransientError
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.file_source import CSV, JSONL, PACKINGS, ROWS, failure, put, put_parquet, rows, source, stream
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize(("ending", "content"), [("csv", CSV), ("jsonl", JSONL), ("ndjson", JSONL)])
+@pytest.mark.evidence("files", "source", "real_server")
 def test_text_formats_in_every_packing(
-    tmp_path: Path, connection: duckdb.DuckDBPyConnection, ending: str, content: bytes, packing: str
+    tmp_path: Path,
+    connection: duckdb.DuckDBPyConnection,
+    ending: str,
+    content: bytes,
+    packing: str,
+    ran_against: RanAgainst,
 ) -> None:
     name = f"people.{ending}{packing}"
     packed = PACKINGS[packing](content)
@@ -26,14 +33,19 @@ def test_text_formats_in_every_packing(
     assert list(scan.position["files"]) == [name]
     assert scan.bytes_read is not None
     assert scan.bytes_read() == len(packed)
+    ran_against(source(tmp_path), f"DuckDB {duckdb.__version__}, local folder")
 
 
 @pytest.mark.parametrize("codec", ["uncompressed", "gzip", "zstd"])
-def test_parquet_in_every_codec(tmp_path: Path, connection: duckdb.DuckDBPyConnection, codec: str) -> None:
+@pytest.mark.evidence("files", "source", "real_server")
+def test_parquet_in_every_codec(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, codec: str, ran_against: RanAgainst
+) -> None:
     put_parquet(tmp_path, "a.parquet", "SELECT 1::INT AS id, 'Ann' AS name", codec)
     scan = source(tmp_path).scan(connection, stream("*.parquet"), State())
     assert rows(scan) == [(1, "Ann")]
     assert [str(kind) for kind in scan.relation.types] == ["INTEGER", "VARCHAR"]
+    ran_against(source(tmp_path), f"DuckDB {duckdb.__version__}, local folder")
 
 
 def test_packings_may_be_mixed_and_columns_are_united_by_name(
@@ -84,7 +96,10 @@ def test_a_json_key_no_line_has_is_an_empty_column(tmp_path: Path, connection: d
     assert rows(scan) == [(1, None)]
 
 
-def test_only_new_and_changed_files_are_read(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("files", "source", "real_server")
+def test_only_new_and_changed_files_are_read(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, ran_against: RanAgainst
+) -> None:
     files, wanted = source(tmp_path), stream("in/*.csv")
     put(tmp_path, "in/a.csv", b"id\n1\n", changed=1_000)
     put(tmp_path, "in/b.csv", b"id\n2\n", changed=1_000)
@@ -107,6 +122,7 @@ def test_only_new_and_changed_files_are_read(tmp_path: Path, connection: duckdb.
     gone = files.scan(connection, wanted, State(position=later.position))
     assert rows(gone) == []
     assert set(gone.position["files"]) == {"in/b.csv", "in/c.csv"}
+    ran_against(source(tmp_path), f"DuckDB {duckdb.__version__}, local folder")
 
 
 def test_a_partition_run_reads_every_file_and_leaves_the_position(

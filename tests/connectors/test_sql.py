@@ -13,6 +13,7 @@ import pytest
 
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core.base import State, Stream
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sqlite_shop import read, stream
 
 # Type and value of each column of `types`, by hand from the INSERT of the fixture.
@@ -33,7 +34,10 @@ EXPECTED: dict[str, tuple[str, Any]] = {
 }
 
 
-def test_every_type_arrives_as_declared(sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("sql", "source", "real_server")
+def test_every_type_arrives_as_declared(
+    sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection, ran_against: RanAgainst
+) -> None:
     scan = sqlite_shop.scan(engine, stream("types"), State())
     told = zip(scan.relation.columns, map(str, scan.relation.types), strict=True)
     assert dict(told) == {name: kind for name, (kind, _) in EXPECTED.items()}
@@ -42,6 +46,7 @@ def test_every_type_arrives_as_declared(sqlite_shop: Sql, engine: duckdb.DuckDBP
     assert second == (2, *[None] * 12)
     assert scan.rows_read is not None
     assert scan.rows_read() == 2
+    ran_against(sqlite_shop, f"SQLite {sqlite3.sqlite_version}")
 
 
 def test_the_schema_does_not_depend_on_the_rows(sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
@@ -83,7 +88,10 @@ def test_the_server_applies_the_cursor_where_its_order_is_duckdbs(
     assert (len(found) if isinstance(expected, int) else found) == expected
 
 
-def test_views_queries_and_names_with_dots(sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("sql", "source", "real_server")
+def test_views_queries_and_names_with_dots(
+    sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection, ran_against: RanAgainst
+) -> None:
     assert len(read(sqlite_shop, engine, stream("recent"))) == 10
     assert read(sqlite_shop, engine, stream('main."dotted.name"')) == [(1,)]
     types = {"id": "bigint", "what": "varchar", "price": "numeric(12, 3)"}
@@ -95,6 +103,7 @@ def test_views_queries_and_names_with_dots(sqlite_shop: Sql, engine: duckdb.Duck
     ]
     assert sqlite_shop.origin(asked) == ("q",)
     assert sqlite_shop.origin(stream("main.orders")) == ("main", "orders")
+    ran_against(sqlite_shop, f"SQLite {sqlite3.sqlite_version}")
 
 
 def test_columns_as_text_and_of_another_type(sqlite_shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:

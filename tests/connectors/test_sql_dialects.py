@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from dataflow_platform.connectors._sql import SqlSource, SqlStream, selecting
 from dataflow_platform.connectors._sql.kinds import kind_of_words
 from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import State, Stream, Window
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sample_connections import sample
 
 COLUMNS = [
@@ -60,11 +62,17 @@ def test_no_entry_is_forgotten() -> None:
     assert set(COMPILED) == set(ENTRIES)
 
 
-@pytest.mark.parametrize("name", sorted(COMPILED))
-def test_the_select_of_each_system(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.evidence(name, "source", "contract")) for name in sorted(COMPILED)]
+)
+def test_the_select_of_each_system(name: str, ran_against: RanAgainst) -> None:
     made = compiled(name, "id", State("5"))
     assert " ".join(str(made).split()) == COMPILED[name]
     assert list(made.params.values()) == [5]
+    source = sample(ENTRIES[name])
+    ran_against(
+        source, f"the dialect {source.address().drivername} under SQLAlchemy {sqlalchemy.__version__}, no server"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))

@@ -11,10 +11,12 @@ import pytest
 
 from dataflow_platform.connectors import sql
 from dataflow_platform.connectors.citus import Citus
+from dataflow_platform.connectors.risingwave import RisingWave
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core.base import State, Stream, Window
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 from dataflow_platform.demo.postgres import PostgresServer
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sqlite_shop import read, rows, stream
 
 DATABASE = "sql_shop"
@@ -87,7 +89,10 @@ def changed(source: Sql, before: str, after: str, password: str = PASSWORD) -> S
     return Sql(url=source.url.replace(before, after), password=password)
 
 
-def test_every_type_arrives_exactly(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.evidence("sql", "source", "real_server")
+def test_every_type_arrives_exactly(
+    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
+) -> None:
     scan = shop.scan(engine, stream("types"), State())
     told = dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True))
     assert told == {name: kind for name, (kind, _) in EXPECTED.items()}
@@ -95,6 +100,7 @@ def test_every_type_arrives_exactly(shop: Sql, engine: duckdb.DuckDBPyConnection
     first, second = scan.relation.project(texts).fetchall()
     assert dict(zip(EXPECTED, first, strict=True)) == {name: value for name, (_, value) in EXPECTED.items()}
     assert second == ("2", *[None] * 21)
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_a_query_takes_its_types_from_the_cursor(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:
@@ -109,8 +115,9 @@ def test_a_query_takes_its_types_from_the_cursor(shop: Sql, engine: duckdb.DuckD
     assert found[0][5] == "a:b100%"
 
 
+@pytest.mark.evidence("sql", "source", "real_server")
 def test_rows_come_by_a_cursor_on_the_server_in_bounded_pieces(
-    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
+    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
 ) -> None:
     before = len(postgres_server.log.read_text())
     assert rows(shop.scan(engine, stream("orders", columns=("id",)), State()), "count(*), sum(id)") == [
@@ -122,6 +129,7 @@ def test_rows_come_by_a_cursor_on_the_server_in_bounded_pieces(
     fetched = [int(line.split("FETCH FORWARD ")[1].split()[0]) for line in log.splitlines() if "FETCH FORWARD" in line]
     assert max(fetched) == 20_000
     assert sum(fetched) >= 50_000
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +169,31 @@ def test_an_entry_that_says_more_of_its_system_sends_zones_and_texts_too(
     found = read(source, engine, stream("orders", "name", columns=("name",)), State("a"))  # type: ignore[arg-type]
     assert {name for (name,) in found} == {"a", "ä"}
     assert source.test_connection().startswith("Citus 18.")
+
+
+def test_a_cursor_by_plain_statements(
+    engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, shop: Sql
+) -> None:
+    """RisingWave's way to the rows, on PostgreSQL: its DECLARE takes no word of psycopg2's."""
+    source = RisingWave(
+        host="127.0.0.1", port=postgres_server.port, database=DATABASE, user="sql_reader", password=PASSWORD,
+        sslmode="disable",
+    )  # fmt: skip
+    before = len(postgres_server.log.read_text())
+    found = rows(source.scan(engine, stream("public.orders", columns=("id",)), State()), "count(*), sum(id)")
+    assert found == [(50_000, 1_250_025_000)]  # 50,000 * 50,001 / 2
+    log = postgres_server.log.read_text()[before:]
+    assert "DECLARE dataflow CURSOR FOR SELECT" in log
+    fetched = [int(line.split("FETCH ")[1].split()[0]) for line in log.splitlines() if "FETCH " in line]
+    assert max(fetched) == 20_000
+    assert "HOLD" not in log
+    at = State("2020-02-04 17:19:00+00")
+    assert read(source, engine, stream("public.orders", "at", columns=("id",)), at) == [(50_000,)]  # type: ignore[arg-type]
+    name = 'Odd "name: 100%'
+    assert read(source, engine, stream("types", "id", columns=(name,)), State("1")) == [("a'b",), (None,)]  # type: ignore[arg-type]
+    with pytest.raises(DataflowError) as broken:
+        read(source, engine, stream("broken"))  # type: ignore[arg-type]
+    assert "division by zero" in broken.value.what
 
 
 def test_the_password_reaches_nobody(shop: Sql, engine: duckdb.DuckDBPyConnection) -> None:

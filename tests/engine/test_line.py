@@ -24,6 +24,7 @@ from dataflow_platform.load_strategies.replace import Replace
 from dataflow_platform.transformations.cast import Cast
 from dataflow_platform.transformations.filter import Filter
 from dataflow_platform.transformations.rename import Rename
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.rows import Rows, RowsOptions
 
 STRATEGIES: dict[str, LoadStrategy] = {"append": Append(), "merge": Merge(), "replace": Replace()}
@@ -95,12 +96,14 @@ def test_merge_updates_inserts_and_keeps_the_newest_of_a_batch(warehouse: DuckDB
     assert (record.rows_read, record.rows_filtered, record.rows_updated, record.rows_inserted) == (5, 3, 1, 1)
 
 
-def test_merge_with_equal_cursors_is_deterministic(warehouse: DuckDB, tmp_path: Path) -> None:
+@pytest.mark.evidence("duckdb", "destination", "real_server")
+def test_merge_with_equal_cursors_is_deterministic(warehouse: DuckDB, tmp_path: Path, ran_against: RanAgainst) -> None:
     batch = [{"id": 1, "at": 5, "v": "x"}, {"id": 1, "at": 5, "v": "y"}]
     run(warehouse, "merge", batch, cursor="at")
     other = DuckDB(path=str(tmp_path / "other.duckdb"))
     run(other, "merge", batch[::-1], cursor="at")
     assert table(warehouse) == table(other) == [(1, 5, "y")]
+    ran_against(warehouse, f"DuckDB {duckdb.__version__}")
 
 
 def test_replace_reads_everything_again_whatever_the_state(warehouse: DuckDB) -> None:
@@ -226,11 +229,13 @@ def test_hostile_names_survive(warehouse: DuckDB) -> None:
         assert [column[0] for column in found.description] == ["id", *names]
 
 
-def test_engine_spills_instead_of_growing(warehouse: DuckDB) -> None:
+@pytest.mark.evidence("duckdb", "destination", "real_server")
+def test_engine_spills_instead_of_growing(warehouse: DuckDB, ran_against: RanAgainst) -> None:
     with warehouse.reader() as connection:
         limit = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     assert limit == ("488.2 MiB",)  # 512 MB in binary units
     assert isinstance(connection, duckdb.DuckDBPyConnection)
+    ran_against(warehouse, f"DuckDB {duckdb.__version__}")
 
 
 @pytest.mark.parametrize("one_shot", [False, True])

@@ -47,6 +47,7 @@ from tests.engine.test_line import (  # noqa: F401  # pytest collects them here,
     test_replace_reads_everything_again_whatever_the_state,
     test_second_run_with_nothing_new_moves_nothing,
 )
+from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.rows import Rows
 
 
@@ -68,7 +69,10 @@ def warehouse(postgres_server: PostgresServer, database: str) -> PostgresDestina
 
 
 @pytest.mark.parametrize("how", ["append", "merge", "replace"])
-def test_hostile_names_survive(warehouse: PostgresDestination, how: str) -> None:
+@pytest.mark.evidence("postgres", "destination", "real_server")
+def test_hostile_names_survive(
+    warehouse: PostgresDestination, how: str, postgres_server: PostgresServer, ran_against: RanAgainst
+) -> None:
     longest = "ü" * 31 + "x"  # 63 bytes
     names = ["a b", 'quo"te', "apo'strophe", "select", "1st", "ümläut", "emoji 🛩", "per%cent", "{brace}", longest]
     rows = [{"id": 1, **dict.fromkeys(names, "v")}]
@@ -83,6 +87,7 @@ def test_hostile_names_survive(warehouse: PostgresDestination, how: str) -> None
         assert session.query(f"SELECT * FROM {qualified(target.schema, target.name)}") == [(1, *["v"] * 10)] * count
     finally:
         session.close()
+    ran_against(warehouse, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 @pytest.mark.parametrize("schema", ["memory", "temp", "system", "main", "warehouse"])
@@ -106,11 +111,15 @@ def test_a_name_postgres_would_cut_off_is_refused(warehouse: PostgresDestination
         stage(replace(make(warehouse, "append", [{"id": 1, column: "v"}]), target=target))
 
 
-def test_merge_with_equal_cursors_is_deterministic(warehouse: PostgresDestination) -> None:
+@pytest.mark.evidence("postgres", "destination", "real_server")
+def test_merge_with_equal_cursors_is_deterministic(
+    warehouse: PostgresDestination, postgres_server: PostgresServer, ran_against: RanAgainst
+) -> None:
     batch = [{"id": 1, "at": 5, "v": "x"}, {"id": 1, "at": 5, "v": "y"}]
     run(warehouse, "merge", batch, cursor="at")
     run(warehouse, "merge", batch[::-1], "2", cursor="at", target=Table("raw", "other"), pipeline="q")
     assert table(warehouse) == table(warehouse, "SELECT * FROM raw.other") == [(1, 5, "y")]
+    ran_against(warehouse, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_a_declared_widening_is_no_change_of_schema(warehouse: PostgresDestination) -> None:
@@ -138,8 +147,9 @@ def test_a_column_of_an_existing_table_is_widened_in_place(
     assert postgres_server.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'raw'", database) == [("t_id",)]
 
 
+@pytest.mark.evidence("postgres", "destination", "real_server")
 def test_replace_keeps_what_hangs_on_the_table(
-    warehouse: PostgresDestination, postgres_server: PostgresServer, database: str
+    warehouse: PostgresDestination, postgres_server: PostgresServer, database: str, ran_against: RanAgainst
 ) -> None:
     run(warehouse, "replace", ONE)
     postgres_server.execute(
@@ -155,6 +165,7 @@ def test_replace_keeps_what_hangs_on_the_table(
         database,
     )
     assert kept == [(True, "said", 1)]
+    ran_against(warehouse, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_replace_shows_the_old_rows_until_the_new_are_complete(

@@ -33,15 +33,22 @@ class CursorReading:
         with self._speaking():
             connection = engine.connect()
             self._connection = connection
-            # What SQLAlchemy has fetched ahead is bounded as well.
-            streamed = connection.execution_options(stream_results=True, max_row_buffer=MOST_ROWS)
-            self._result = streamed.execute(statement)
+            self._result = self._started(connection, statement)
+
+    def _started(self, connection: "sa.Connection", statement: "sa.Select[Any]") -> "sa.CursorResult[Any]":
+        # What SQLAlchemy has fetched ahead is bounded as well.
+        streamed = connection.execution_options(stream_results=True, max_row_buffer=MOST_ROWS)
+        return streamed.execute(statement)
+
+    def _fetched(self, size: int) -> Sequence[Any]:
+        # The driver's own tuples: SQLAlchemy's Row around each would take longer than all the rest.
+        rows: Sequence[Any] = self._result.cursor_strategy.fetchmany(self._result, self._result.cursor, size)
+        return rows
 
     def next(self, size: int) -> "pa.RecordBatch | None":
         """The next rows as a batch; None after the last."""
         with self._speaking():
-            # The driver's own tuples: SQLAlchemy's Row around each would take longer than all the rest.
-            rows = self._result.cursor_strategy.fetchmany(self._result, self._result.cursor, size)
+            rows = self._fetched(size)
         return batch(rows, self._columns, self._arrow, self._where) if rows else None
 
     def close(self) -> None:
@@ -55,6 +62,19 @@ class CursorReading:
 
     def _speaking(self) -> "_Speaking":
         return _Speaking(self)
+
+
+class DeclaredReading(CursorReading):
+    """The same by DECLARE and FETCH as plain statements, for servers that do not take psycopg2's form of them."""
+
+    def _started(self, connection: "sa.Connection", statement: "sa.Select[Any]") -> "sa.CursorResult[Any]":
+        compiled = statement.compile(dialect=self._engine.dialect)
+        return connection.exec_driver_sql(f"DECLARE dataflow CURSOR FOR {compiled}", compiled.params)
+
+    def _fetched(self, size: int) -> Sequence[Any]:
+        assert self._connection is not None
+        with self._connection.exec_driver_sql(f"FETCH {size} FROM dataflow") as result:
+            return list(result.cursor.fetchall())
 
 
 class _Speaking:
