@@ -1,8 +1,13 @@
 """SQLite: a file that keeps any value in any column; here a column holds what it declares, or the load says so."""
 
+import sqlite3
+import tempfile
 import uuid
+from contextlib import closing
 from itertools import groupby
+from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote as percent_encoded
 
 import duckdb
 from pydantic import Field
@@ -10,10 +15,11 @@ from pydantic import Field
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
 from dataflow_platform.core.duckdb_extension import load_extension
-from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError, did_you_mean
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError, did_you_mean
 from dataflow_platform.core.errors import unknown_name as unknown
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.table_or_query import TableOrQuery, as_table, not_one_select, not_understood
 
 _REFUSED = "SQLite holds other values"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]"
@@ -40,10 +46,9 @@ _CATALOGUE = (
 )
 
 
-class SqliteStream(Spec):
-    """What a stream of a SQLite file sets."""
+class SqliteStream(TableOrQuery):
+    """What a stream of a SQLite file sets. A column that a query computes has no type and is read as text."""
 
-    table: str | None = Field(default=None, description="Table or view; the stream's name if absent.")
     as_text: tuple[str, ...] = Field(
         default=(),
         description="Columns to read as text, for values that are not what the column declares: numbers with up to "
@@ -104,13 +109,12 @@ class Sqlite(Source):
         return [(str(name), int(count)) for name, count in rows]
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
-        """The table."""
+        """The table; a query is named after its stream."""
         return ((stream.options.table if isinstance(stream.options, SqliteStream) else None) or stream.name,)
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
-        """The rows of a table or view. A column has the type it declares; another value in it fails the load."""
+        """The rows of a table, view or query. A column has the type it declares; another value fails the load."""
         options = stream.options if isinstance(stream.options, SqliteStream) else SqliteStream()
-        table = options.table or stream.name
         alias = f"sqlite_{uuid.uuid4().hex[:12]}"
         # A connection of its own: ATTACH and DETACH inside the caller's transaction could abort that.
         side = connection.cursor()
@@ -123,11 +127,7 @@ class Sqlite(Source):
 
         try:
             self._attach(side, alias)
-            known = self._tables(side, alias)
-            if table not in known:
-                fix = did_you_mean(table, known, "check `table`")
-                raise ConfigError("table.unknown", f"unknown table '{table}'", where=self.path, fix=fix)
-            return Scan(connection.sql(self._query(side, alias, table, options.as_text)), close=close)
+            return Scan(connection.sql(self._rows(side, alias, stream.name, options)), close=close)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
@@ -156,13 +156,30 @@ class Sqlite(Source):
         line = str(error).strip().splitlines()[0][:300]
         return ConfigError("sqlite.open", line, where=self.path, fix="check that it is a SQLite file and may be read")
 
-    def _query(self, connection: duckdb.DuckDBPyConnection, alias: str, table: str, as_text: tuple[str, ...]) -> str:
+    def _rows(self, connection: duckdb.DuckDBPyConnection, alias: str, name: str, options: SqliteStream) -> str:
+        """A SELECT over the attached file."""
+        if options.query:
+            declared = self._declared_by(options.query)
+            described = self._described(connection, alias, declared)
+            return self._query(connection, alias, None, as_table(options.query), described, declared, options.as_text)
+        table = options.table or name
+        known = self._tables(connection, alias)
+        if table not in known:
+            fix = did_you_mean(table, known, "check `table`")
+            raise ConfigError("table.unknown", f"unknown table '{table}'", where=self.path, fix=fix)
         named = f"{alias}.main.{quote(table)}"
         described = [(str(row[0]), str(row[1])) for row in connection.sql(f"DESCRIBE {named}").fetchall()]
+        declared = self._declared(connection, alias, table)
+        return self._query(connection, alias, named, quote(table), described, declared, options.as_text)
+
+    def _query(
+        self, connection: duckdb.DuckDBPyConnection, alias: str, scanned: str | None, table: str,
+        described: list[tuple[str, str]], declared: dict[str, str], as_text: tuple[str, ...],
+    ) -> str:  # fmt: skip
+        """``table`` is what SQLite calls it, ``scanned`` DuckDB (None: SQLite has to answer a query)."""
         for name in as_text:
             if name not in dict(described):
                 raise unknown("column", name, dict(described), "check `as_text`")
-        declared = self._declared(connection, alias, table)
         # Without a type any value is right: only text holds them all.
         texts = {name for name, _ in described if name in as_text or not declared.get(name, "x")}
         checked = [(name, kind) for name, kind in described if kind in _FITS and name not in texts]
@@ -171,9 +188,9 @@ class Sqlite(Source):
         if spoken:
             connection.sql(f"SELECT {self._guard(alias, table, spoken, declared)}").fetchall()
         checked = [each for each in checked if each not in spoken]
-        rows = named
+        rows = scanned
         made = {name: (quote(name), f"CAST({quote(name)} AS {kind})") for name, kind in described}
-        if texts:
+        if texts or rows is None:
             # SQLite answers a query without types: what is no text of itself travels as one.
             blobs = {name for name, kind in described if kind == "BLOB"} - texts
             made |= {name: (_HEX.format(quote(name)), f"unhex(CAST({quote(name)} AS VARCHAR))") for name in blobs}
@@ -181,7 +198,7 @@ class Sqlite(Source):
             made |= {name: (_DIGITS.format(quote(name)), f"CAST({quote(name)} AS DOUBLE)") for name in reals}
             made |= {name: (_TEXT.format(quote(name)), f"CAST({quote(name)} AS VARCHAR)") for name in texts}
             asked = ", ".join(f"{there} AS {quote(name)}" for name, (there, _) in made.items())
-            rows = f"sqlite_query({literal(alias)}, {literal(f'SELECT {asked} FROM {quote(table)}')})"
+            rows = f"sqlite_query({literal(alias)}, {literal(f'SELECT {asked} FROM {table}')})"
         columns = ", ".join(f"{here} AS {quote(name)}" for name, (_, here) in made.items())
         where = f" WHERE {self._guard(alias, table, checked, declared)}" if checked else ""
         return f"SELECT {columns} FROM {rows}{where}"
@@ -190,7 +207,7 @@ class Sqlite(Source):
         """SQL: TRUE once SQLite found no other value in the columns; an error where it did. Run once a query."""
         fits = [f"{quote(name)} IS NULL OR {_FITS[kind].format(quote(name))}" for name, kind in checked]
         others = [f"count(CASE WHEN {fit} THEN NULL ELSE 1 END) AS n{number}" for number, fit in enumerate(fits)]
-        counted = literal(f"SELECT {', '.join(others)} FROM {quote(table)}")
+        counted = literal(f"SELECT {', '.join(others)} FROM {table}")
         cases = [
             f"WHEN CAST(n{number} AS BIGINT) > 0 THEN error({literal(_REFUSED + ': ')} || n{number} || "
             + literal(f" in column '{name}' ({declared.get(name, '')}), which is read as {kind}")
@@ -205,6 +222,39 @@ class Sqlite(Source):
             f"SELECT CAST(name AS VARCHAR), CAST(type AS VARCHAR) FROM sqlite_query({literal(alias)}, {literal(asked)})"
         )
         return {str(name): str(kind or "") for name, kind in rows.fetchall()}
+
+    def _declared_by(self, query: str) -> dict[str, str]:
+        """The columns of a query with the types their origins declare ('' of what is computed); reads no row."""
+        where = Location(path=self.path)
+        alone = False
+        try:
+            with closing(sqlite3.connect(f"file:{percent_encoded(str(resolve(self.path)))}?mode=ro", uri=True)) as file:
+                # A view takes one SELECT and nothing else; it is temporary, and the file is open for reading only.
+                file.execute(f"CREATE TEMP VIEW dataflow_asked AS {query}")
+                told = file.execute("SELECT name, type FROM pragma_table_xinfo('dataflow_asked')").fetchall()
+                alone = True
+                file.execute(f"SELECT * FROM {as_table(query)} LIMIT 0")
+            return {str(name): str(kind or "") for name, kind in told}
+        except sqlite3.Error as error:
+            if alone or "one statement at a time" in str(error):
+                raise not_one_select(str(error), where) from None
+            raise self.explain(error) or not_understood(str(error), where) from None
+
+    def _described(
+        self, connection: duckdb.DuckDBPyConnection, alias: str, declared: dict[str, str]
+    ) -> list[tuple[str, str]]:
+        """The types in which DuckDB reads columns that are declared so: it says so of a table made for the purpose."""
+        columns = ", ".join(f"{quote(name)} {quote(kind or 'BLOB')}" for name, kind in declared.items())
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "types.sqlite"
+            with closing(sqlite3.connect(path)) as file:
+                file.execute(f"CREATE TABLE declared ({columns})")
+            connection.execute(f"ATTACH {literal(str(path))} AS {alias}_types (TYPE sqlite, READ_ONLY)")
+            try:
+                described = connection.sql(f"DESCRIBE {alias}_types.main.declared").fetchall()
+            finally:
+                connection.execute(f"DETACH {alias}_types")
+        return [(str(row[0]), str(row[1])) for row in described]
 
     def _tables(self, connection: duckdb.DuckDBPyConnection, alias: str) -> list[str]:
         asked = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"

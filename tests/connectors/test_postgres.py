@@ -18,6 +18,11 @@ from tests.fixtures.postgres_shop import EXPECTED, changed, ids, rows, stream
 def test_every_type_arrives_exactly(
     shop: Postgres, connection: duckdb.DuckDBPyConnection, postgres_server: PostgresServer, ran_against: RanAgainst
 ) -> None:
+    every_type_arrives_exactly(shop, connection)
+    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
+
+
+def every_type_arrives_exactly(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
     scan = shop.scan(connection, stream("types"), State())
     assert dict(zip(scan.relation.columns, map(str, scan.relation.types), strict=True)) == {
         name: kind for name, (kind, _) in EXPECTED.items()
@@ -26,7 +31,6 @@ def test_every_type_arrives_exactly(
     found = rows(connection, scan, written)
     assert dict(zip(EXPECTED, found[0], strict=True)) == {name: value for name, (_, value) in EXPECTED.items()}
     assert found[1] == ("2", *(None,) * (len(EXPECTED) - 1))
-    ran_against(shop, f"PostgreSQL {postgres_server.execute('SHOW server_version')[0][0]}")
 
 
 def test_python_values(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:

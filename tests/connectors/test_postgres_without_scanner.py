@@ -38,7 +38,7 @@ def cases(postgres_server: PostgresServer) -> Iterator[FromPostgres]:
 
 
 def test_every_type_arrives_exactly(shop: Postgres, connection: duckdb.DuckDBPyConnection) -> None:
-    with_scanner.test_every_type_arrives_exactly(shop, connection)
+    with_scanner.every_type_arrives_exactly(shop, connection)
     with_scanner.test_python_values(shop, connection)
 
 

@@ -25,7 +25,7 @@ def origin(table: str | None, schema: str | None, query: str | None, names: Sequ
         assert table is not None
         return sa.table(table, *columns, schema=schema)
     # A colon would begin a parameter.
-    return sa.text(query.strip().rstrip(";").replace(":", "\\:")).columns(*columns).subquery("stream")
+    return sa.text(query.replace(":", "\\:")).columns(*columns).subquery("stream")
 
 
 def select(

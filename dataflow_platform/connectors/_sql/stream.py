@@ -3,17 +3,17 @@
 import re
 from typing import ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from dataflow_platform.connectors._sql.kinds import parse_kind
-from dataflow_platform.core.base import Spec
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.table_or_query import TableOrQuery
 
 _PART = r'"((?:[^"]|"")+)"|([^".]+)'
 _NAME = re.compile(rf"(?:(?:{_PART})\.)?(?:{_PART})")
 
 
-class SqlStream(Spec):
+class SqlStream(TableOrQuery):
     """A table, a view, or a query."""
 
     shorthand: ClassVar[str | None] = "table"
@@ -41,14 +41,6 @@ class SqlStream(Spec):
     @classmethod
     def _known_types(cls, types: dict[str, str]) -> dict[str, str]:
         return {name: parse_kind(name, kind) for name, kind in types.items()}
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "SqlStream":
-        if self.table and self.query:
-            raise ConfigError(
-                "sql.options", "'table' and 'query' are both set", where="query", fix="remove one of the two"
-            )
-        return self
 
 
 def split_name(written: str, where: str) -> tuple[str | None, str]:

@@ -8,11 +8,13 @@ import duckdb
 from pydantic import Field
 
 from dataflow_platform.connectors.duckdb.destination import when_free
+from dataflow_platform.connectors.duckdb.querying import in_database
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
-from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
+from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.sql import literal, qualified
+from dataflow_platform.core.table_or_query import TableOrQuery
 
 _CATALOGUE = """
 WITH known AS (
@@ -30,7 +32,7 @@ WHERE c.database_name = 'source' GROUP BY ALL ORDER BY ALL
 """
 
 
-class DuckDBStream(Spec):
+class DuckDBStream(TableOrQuery):
     """What a stream of a DuckDB file sets."""
 
     table: str | None = Field(
@@ -75,12 +77,11 @@ class DuckDBFile(Source):
         ]  # fmt: skip
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
-        """Schema and table."""
-        return self._table(stream)
+        """Schema and table; a query is named after its stream."""
+        return (stream.name,) if _options(stream).query else self._table(stream)
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
-        """The rows of a table or view; DuckDB itself pushes the engine's filter down to it."""
-        schema, table = self._table(stream)
+        """The rows of a table, view or query; DuckDB itself pushes the engine's filter down to it."""
         alias = f"duckdb_{uuid.uuid4().hex[:12]}"
         # A connection of its own: ATTACH and DETACH inside the caller's transaction could abort that.
         side = connection.cursor()
@@ -94,15 +95,7 @@ class DuckDBFile(Source):
         try:
             self._refuse_own_file(side)
             self._attach(side, alias)
-            known = _tables(side, alias)
-            if (schema, table) not in known:
-                raise ConfigError(
-                    "table.unknown",
-                    f"unknown table '{schema}.{table}'",
-                    where=self.path,
-                    fix=did_you_mean(f"{schema}.{table}", [".".join(name) for name in known], "check `table`"),
-                )
-            return Scan(connection.sql(f"SELECT * FROM {alias}.{qualified(schema, table)}"), close=close)
+            return Scan(connection.sql(self._rows(side, alias, stream)), close=close)
         except BaseException:
             close()
             raise
@@ -111,8 +104,24 @@ class DuckDBFile(Source):
         """What an error raised while the relation was read means; None where it is none of this source."""
         return error if isinstance(error, DataflowError) else None
 
+    def _rows(self, connection: duckdb.DuckDBPyConnection, alias: str, stream: Stream) -> str:
+        """A SELECT over the attached file; a query's macros and types have to be DuckDB's own."""
+        query = _options(stream).query
+        if query:
+            return in_database(connection, query, alias, Location(path=self.path))
+        schema, table = self._table(stream)
+        known = _tables(connection, alias)
+        if (schema, table) not in known:
+            raise ConfigError(
+                "table.unknown",
+                f"unknown table '{schema}.{table}'",
+                where=self.path,
+                fix=did_you_mean(f"{schema}.{table}", [".".join(name) for name in known], "check `table`"),
+            )
+        return f"SELECT * FROM {alias}.{qualified(schema, table)}"
+
     def _table(self, stream: Stream) -> tuple[str, str]:
-        written = (stream.options.table if isinstance(stream.options, DuckDBStream) else None) or stream.name
+        written = _options(stream).table or stream.name
         schema, dot, table = written.partition(".")
         return (schema, table) if dot else ("main", written)
 
@@ -134,6 +143,10 @@ class DuckDBFile(Source):
         # TYPE said: another kind of file would be opened by another extension, silently.
         attach = f"ATTACH {literal(str(path))} AS {alias} (TYPE duckdb, READ_ONLY)"
         when_free(path, self.wait_seconds, lambda: connection.execute(attach))
+
+
+def _options(stream: Stream) -> DuckDBStream:
+    return stream.options if isinstance(stream.options, DuckDBStream) else DuckDBStream()
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, alias: str) -> list[tuple[str, str]]:

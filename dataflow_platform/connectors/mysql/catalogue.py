@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from dataflow_platform.connectors.mysql.columns import ticked
 from dataflow_platform.connectors.mysql.connection import Ask
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable, TableKind
 
@@ -40,3 +41,15 @@ def catalogue(ask: Ask) -> list[CatalogueTable]:
             CatalogueTable(f"{schema}.{table}", schema, table, word, told, key, None if view or rows is None else rows)
         )
     return sorted(found, key=lambda table: table.name)
+
+
+def table_definition(ask: Ask, schema: str, table: str) -> str:
+    """The table as the server writes it; '' of a view."""
+    if not ask(
+        "SELECT 1 FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema = %s "
+        "AND table_name = %s",
+        schema,
+        table,
+    ):
+        return ""
+    return str(ask(f"SHOW CREATE TABLE {ticked(schema)}.{ticked(table)}")[0][1])

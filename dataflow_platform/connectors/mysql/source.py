@@ -10,7 +10,7 @@ from typing import ClassVar
 import duckdb
 from pydantic import Field
 
-from dataflow_platform.connectors.mysql.catalogue import TABLES, catalogue
+from dataflow_platform.connectors.mysql.catalogue import TABLES, catalogue, table_definition
 from dataflow_platform.connectors.mysql.columns import (
     COLUMNS,
     DIALECT,
@@ -19,11 +19,13 @@ from dataflow_platform.connectors.mysql.columns import (
     ticked,
 )
 from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
+from dataflow_platform.connectors.mysql.querying import query_columns
 from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, nearest
 from dataflow_platform.core.server_filter import condition, find, wanted
+from dataflow_platform.core.table_or_query import TableOrQuery, as_table
 
 # A server may be told to cut every SELECT that names no limit.
 _ALL_ROWS = " LIMIT 18446744073709551615"
@@ -31,7 +33,7 @@ _DENIED = (1142, 1143, 1044)
 _NO_TABLE = 1146
 
 
-class MySQLStream(Spec):
+class MySQLStream(TableOrQuery):
     """What a stream of a MySQL source sets."""
 
     table: str | None = Field(
@@ -45,7 +47,7 @@ class MySQLStream(Spec):
 
 
 class MySQL(MySQLConnection, Source):
-    """MySQL and MariaDB: a table or a view is a stream."""
+    """MySQL and MariaDB: a table, a view or a query is a stream."""
 
     StreamOptions: ClassVar[type[Spec]] = MySQLStream
     facts: ClassVar[ConnectorFacts] = ConnectorFacts(
@@ -79,19 +81,23 @@ class MySQL(MySQLConnection, Source):
             return catalogue(ask)
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
-        """Database and table."""
-        return self._table(stream)
+        """Database and table; a query is named after its stream."""
+        return (stream.name,) if _options(stream).query else self._table(stream)
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
-        """A relation over the table; the server's session lives until ``close``."""
-        schema, table = self._table(stream)
+        """A relation over the table, view or query; the server's session lives until ``close``."""
+        options = _options(stream)
         with self.asking() as ask:
-            schema, table, columns = self._describe(ask, schema, table, stream)
+            if options.query:
+                name, columns = as_table(options.query), query_columns(self, ask, options.query, options.as_text)
+            else:
+                schema, table, columns = self._describe(ask, *self._table(stream), stream)
+                name = f"{ticked(schema)}.{ticked(table)}"
             encrypted = _encrypted(ask)
         where = condition(DIALECT, columns, stream, state, self.where())
         columns = wanted(columns, stream)
         expressions = ", ".join(sql for column in columns for sql in column.sql)
-        asked = f"SELECT {expressions} FROM {ticked(schema)}.{ticked(table)}{where}{_ALL_ROWS}"
+        asked = f"SELECT {expressions} FROM {name}{where}{_ALL_ROWS}"
         rows = RowStream(self, asked, encrypted)
         try:
             relation = connection.from_arrow(rows).project(", ".join(column.cast for column in columns))
@@ -105,7 +111,7 @@ class MySQL(MySQLConnection, Source):
         return self.meant(error)
 
     def _table(self, stream: Stream) -> tuple[str, str]:
-        written = (stream.options.table if isinstance(stream.options, MySQLStream) else None) or stream.name
+        written = _options(stream).table or stream.name
         schema, dot, table = written.partition(".")
         return (schema, table) if dot else (self.database, written)
 
@@ -125,24 +131,14 @@ class MySQL(MySQLConnection, Source):
                 where=self.where(),
                 fix=f"where the view calls functions: GRANT EXECUTE ON them TO {ticked(self.user)};",
             )
-        as_text = stream.options.as_text if isinstance(stream.options, MySQLStream) else ()
-        definition = self._definition(ask, schema, table)
+        as_text = _options(stream).as_text
+        definition = table_definition(ask, schema, table)
         columns = [
             source_column(row[2:], position, as_text, definition, self.where()) for position, row in enumerate(rows)
         ]
         for name in as_text:
             find(columns, name, self.where())
         return schema, table, columns
-
-    def _definition(self, ask: Ask, schema: str, table: str) -> str:
-        if not ask(
-            "SELECT 1 FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema = %s "
-            "AND table_name = %s",
-            schema,
-            table,
-        ):
-            return ""
-        return str(ask(f"SHOW CREATE TABLE {ticked(schema)}.{ticked(table)}")[0][1])
 
     def _require_readable(self, ask: Ask, schema: str, table: str) -> None:
         """The catalogue hides what an account may not read: columns would be missing without a word."""
@@ -170,6 +166,10 @@ class MySQL(MySQLConnection, Source):
                 fix=(f"did you mean '{near}'? Else " if near and near != name else "")
                 + f"GRANT SELECT ON {ticks} TO {ticked(self.user)};",
             ) from None
+
+
+def _options(stream: Stream) -> MySQLStream:
+    return stream.options if isinstance(stream.options, MySQLStream) else MySQLStream()
 
 
 def _encrypted(ask: Ask) -> bool:

@@ -64,11 +64,7 @@ _CHARACTERS = frozenset({"text", "varchar", "name", "bpchar"})
 _EQUAL_TEXT = frozenset({"text", "varchar"})
 _WHOLE_NUMBERS = frozenset({"int2", "int4", "int8"})
 
-COLUMNS = """
-WITH RECURSIVE base AS (
-    SELECT attnum, attname, atttypid AS typ, atttypmod AS modifier, attndims::int AS dims, FALSE AS domain,
-           has_column_privilege(attrelid, attnum, 'SELECT') AS readable
-    FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
+_RESOLVED = """
     UNION ALL
     SELECT b.attnum, b.attname, t.typbasetype, t.typtypmod, t.typndims, TRUE, b.readable
     FROM base b JOIN pg_type t ON t.oid = b.typ WHERE t.typtype = 'd')
@@ -79,7 +75,22 @@ SELECT b.attname, b.readable, b.domain, format_type(t.oid, b.modifier), b.modifi
 FROM base b JOIN pg_type t ON t.oid = b.typ LEFT JOIN pg_type e ON e.typarray = t.oid
 WHERE t.typtype <> 'd' ORDER BY b.attnum
 """
+COLUMNS = f"""
+WITH RECURSIVE base AS (
+    SELECT attnum, attname, atttypid AS typ, atttypmod AS modifier, attndims::int AS dims, FALSE AS domain,
+           has_column_privilege(attrelid, attnum, 'SELECT') AS readable
+    FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped{_RESOLVED}"""
 """Parameter: the table's oid. One row a column, domains resolved, in the order ``_Declared`` has."""
+RESULT_COLUMNS = f"""
+WITH RECURSIVE base AS (
+    SELECT r.place AS attnum, r.name AS attname, COALESCE(a.atttypid, r.typ) AS typ,
+           COALESCE(a.atttypmod, r.modifier) AS modifier, COALESCE(a.attndims::int, 0) AS dims, FALSE AS domain,
+           TRUE AS readable
+    FROM unnest(%s::text[], %s::oid[], %s::int[], %s::oid[], %s::int[])
+         WITH ORDINALITY AS r(name, typ, modifier, relation, attribute, place)
+    LEFT JOIN pg_attribute a ON a.attrelid = r.relation AND a.attnum = r.attribute{_RESOLVED}"""
+"""The same of a query's result. Parameters, a value for each column: name, type, modifier, and the table's oid and
+number of the column it comes from unchanged (0 where it is computed), whose declaration then counts."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import duckdb
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dataflow_platform.connectors.postgres.complaints import explained
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
 from dataflow_platform.connectors.postgres.dialect import IDENTIFIER_BYTES
+from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.session import PostgresSession, Server
 from dataflow_platform.connectors.postgres.source import Postgres, PostgresStream
 from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
@@ -43,6 +44,27 @@ class PostgresDestination(PostgresConnection, Destination):
         default=60, description="How long to wait for another load of the same table, or for any lock, before failing."
     )
 
+    indexes: dict[str, list[list[str]]] = Field(
+        default_factory=dict,
+        description="Table (`schema.table` or its name) -> indexes, each a list of columns: `{orders: [[customer_id], "
+        "[region, at]]}`. Each load creates those its table lacks, in its own transaction; one that is no longer "
+        "declared stays.",
+    )
+    unique: dict[str, list[list[str]]] = Field(
+        default_factory=dict,
+        description="The same for unique indexes. A load that brings a key twice fails and publishes nothing.",
+    )
+
+    @field_validator("indexes", "unique")
+    @classmethod
+    def _have_columns(cls, declared: dict[str, list[list[str]]]) -> dict[str, list[list[str]]]:
+        for table, keys in declared.items():
+            if not all(keys):
+                raise ConfigError(
+                    "postgres.index", f"an index of {table} has no column", fix="write [[column], [column, column]]"
+                )
+        return declared
+
     def test_connection(self) -> str:
         """Log in; the server's version and whether new schemas may be created."""
         self.knock()
@@ -72,7 +94,8 @@ class PostgresDestination(PostgresConnection, Destination):
         engine = self._engine()
         try:
             load_scanner(engine)
-            server = Server(self._connect, self.told, self._expose, self._name(), self.wait_seconds)
+            indexes = DeclaredIndexes(self.indexes, self.unique)
+            server = Server(self._connect, self.told, self._expose, self._name(), self.wait_seconds, indexes)
             return PostgresSession(engine, server)
         except BaseException:
             engine.close()

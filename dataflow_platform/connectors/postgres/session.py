@@ -13,6 +13,7 @@ import duckdb
 
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
+from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
@@ -63,6 +64,7 @@ class Server:
     """Make a table of the server readable in the engine; what undoes it."""
     name: str
     wait_seconds: float
+    indexes: DeclaredIndexes
 
 
 class PostgresSession(Session):
@@ -77,6 +79,7 @@ class PostgresSession(Session):
         self._awaited: dict[Table, Table] = {}
         self._brought = 0
         self._read_back: Path | None = None
+        self._loaded: set[Table] = set()
 
     @contextmanager
     def _told(self) -> Iterator[Any]:
@@ -104,6 +107,7 @@ class PostgresSession(Session):
                 raise self._server.explained(error) from error
             self._postgres.rollback()
             raise self._held(target, key) from error
+        self._loaded.add(target)
 
     def _held(self, target: Table, key: int) -> TransientError:
         with self._told() as cursor:
@@ -334,6 +338,10 @@ class PostgresSession(Session):
         """
         import psycopg2
 
+        for table in self._loaded:
+            if any(self._server.indexes.of(table)) and (columns := self.columns(table)):
+                with self._told() as cursor:
+                    self._server.indexes.create_missing(cursor, table, columns)
         self._open = False
         try:
             self._postgres.commit()

@@ -22,6 +22,7 @@ from dataflow_platform.connectors.postgres.columns import (
     source_column,
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
+from dataflow_platform.connectors.postgres.querying import result_columns
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
 from dataflow_platform.connectors.postgres.text_reading import TextStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
@@ -29,6 +30,7 @@ from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.server_filter import condition, find, wanted
 from dataflow_platform.core.sql import literal, qualified, quote
+from dataflow_platform.core.table_or_query import TableOrQuery, as_table
 
 # A parallel scan is right for plain tables only: ctids of children repeat, policies hide rows, and
 # DuckDB takes names that differ only in case for one. Where a collation takes different texts for equal,
@@ -46,7 +48,7 @@ WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {READABLE}
 """
 
 
-class PostgresStream(Spec):
+class PostgresStream(TableOrQuery):
     """What a stream of a PostgreSQL source sets."""
 
     table: str | None = Field(
@@ -127,17 +129,16 @@ class Postgres(PostgresConnection, Source):
         return sorted((catalogue_table(row) for row in self.ask(TABLES)), key=lambda table: table.name)
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
-        """Schema and table."""
-        return self._table(stream)
+        """Schema and table; a query is named after its stream."""
+        return (stream.name,) if _options(stream).query else self._table(stream)
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
-        """The rows of a table or view; the server applies cursor or window.
+        """The rows of a table, a view or a query; the server applies cursor or window.
 
         All rows come from one snapshot, which the server holds until ``connection``'s transaction ends: that of the
         ``consistent`` block, else one taken at the first row. The scanner's threads share it.
         """
-        schema, table = self._table(stream)
-        columns, scannable = self._describe(schema, table, stream)
+        name, columns, scannable = self._described(stream)
         where = condition(DIALECT, columns, stream, state, self.where())
         moment = self._held[0].name() if self._held else None
         # A connection of its own: DETACH inside the caller's transaction would abort that.
@@ -150,7 +151,7 @@ class Postgres(PostgresConnection, Source):
                 opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
                 side.close()
 
-        asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {qualified(schema, table)}{where}"
+        asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {name}{where}"
         shown = ", ".join(column.cast for column in columns)
         notes = {"source snapshot": moment} if moment else {}
         try:
@@ -166,7 +167,7 @@ class Postgres(PostgresConnection, Source):
                 connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
             parallel = scannable and not where and all(column.plain for column in columns)
             query = f"postgres_query({literal(alias)}, {literal(asked)})"
-            rows = f"{alias}.{qualified(schema, table)}" if parallel else query
+            rows = f"{alias}.{name}" if parallel else query
             return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes, serial=not parallel)
         except BaseException as error:
             close()
@@ -179,9 +180,21 @@ class Postgres(PostgresConnection, Source):
         return self.meant(error)
 
     def _table(self, stream: Stream) -> tuple[str, str]:
-        written = (stream.options.table if isinstance(stream.options, PostgresStream) else None) or stream.name
+        written = _options(stream).table or stream.name
         schema, dot, table = written.partition(".")
         return (schema, table) if dot else ("public", written)
+
+    def _described(self, stream: Stream) -> tuple[str, list[SourceColumn], bool]:
+        """What follows FROM, its columns, and whether it may be scanned in parallel."""
+        options = _options(stream)
+        if not options.query:
+            schema, table = self._table(stream)
+            return qualified(schema, table), *self._describe(schema, table, stream)
+        columns = [source_column(row, options.as_text) for row in result_columns(self, options.query)]
+        refuse_unfit(columns, "the query", self.where())
+        for name in options.as_text:
+            find(columns, name, self.where())
+        return as_table(options.query), wanted(columns, stream), False
 
     def _describe(self, schema: str, table: str, stream: Stream) -> tuple[list[SourceColumn], bool]:
         """The columns of a table, and whether it may be scanned in parallel."""
@@ -194,7 +207,7 @@ class Postgres(PostgresConnection, Source):
                 fix=did_you_mean(f"{schema}.{table}", self.discover(), "dataflow connections discover"),
             )
         oid, usable, scannable = found[0]
-        as_text = stream.options.as_text if isinstance(stream.options, PostgresStream) else ()
+        as_text = _options(stream).as_text
         columns = [source_column(row, as_text) for row in self.ask(COLUMNS, oid)]
         refuse_unfit(columns, f"{schema}.{table}", self.where())
         columns, told = wanted(columns, stream), columns
@@ -211,6 +224,10 @@ class Postgres(PostgresConnection, Source):
         for name in as_text:
             find(told, name, self.where())
         return columns, bool(scannable)
+
+
+def _options(stream: Stream) -> PostgresStream:
+    return stream.options if isinstance(stream.options, PostgresStream) else PostgresStream()
 
 
 def _scanner(engine: duckdb.DuckDBPyConnection) -> tuple[bool, str]:
