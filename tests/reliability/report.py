@@ -115,8 +115,10 @@ No round of any campaign lost a row, loaded one twice or left a load half visibl
   again (round 557, commit 4ec99aa).
 - PostgreSQL: a connection cut under DuckDB's scanner was told as `postgres.failed`, which is not retried (rounds 48,
   142, 181, 199, 212, 240, commit e07ccb7).
+- PostgreSQL: a connection lost while the engine itself read a table of the server came in the engine's raw words
+  (seed 20261121, rounds 227 and 268, commit 56dbf54).
 
-These rounds of seed 1 were run again after the mend, and the repetition is what the tables count."""
+These rounds were run again after the mend, and the repetition is what the tables count."""
 
 _AGAIN = """## Run it again
 - `make torture N=1000 SEED=1`: the same rounds; Ctrl-C ends it, the same command goes on where it stopped. It exits
