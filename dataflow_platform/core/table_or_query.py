@@ -66,11 +66,11 @@ def refuse_repeated(names: list[str], where: Location) -> None:
     """ConfigError ``query.columns`` where two columns of a query have one name, whatever the case of its letters."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if seen[name.lower()] is not name:
+        if name.lower() in seen:
             raise ConfigError(
                 "query.columns",
-                f"two columns of the query are called '{other}' and '{name}'",
+                f"two columns of the query are called '{seen[name.lower()]}' and '{name}'",
                 where=where,
                 fix="give each column a name of its own: SELECT a.id AS a_id, b.id AS b_id",
             )
+        seen[name.lower()] = name

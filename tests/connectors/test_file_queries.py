@@ -116,6 +116,7 @@ def test_types_of_a_duckdb_query_are_duckdbs(warehouse: DuckDBFile, connection: 
         ("SELECT (SELECT content FROM read_text('/etc/passwd'))", "query.refused", "read_text() reads something else"),
         ("SELECT * FROM query('SELECT * FROM secret')", "query.refused", "query() reads something else"),
         ("SELECT id, id AS ID FROM t", "query.columns", "called 'id' and 'ID'"),
+        ("SELECT 1 AS a, 2 AS a", "query.columns", "called 'a' and 'a'"),  # one letter is one object to Python
     ],
 )
 def test_what_is_no_query_of_a_duckdb_file_is_refused(

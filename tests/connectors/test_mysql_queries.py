@@ -95,6 +95,7 @@ def test_a_union_and_values(mysql_shop: MySQL, engine: duckdb.DuckDBPyConnection
         ("SELECT * FROM archive.order_s", "query.failed", "doesn't exist"),
         ("SELECT * FROM hidden", "mysql.permission", "denied"),
         ("SELECT id, id FROM orders", "query.columns", "called 'id' and 'id'"),
+        ("SELECT 1 AS a, 2 AS a", "query.columns", "called 'a' and 'a'"),  # one letter is one object to Python
         ("SELECT 1; -- the end", "query.refused", "near '; -- the end"),
         ("SELECT ? AS a", "query.failed", "it holds a ?"),
     ],

@@ -103,6 +103,7 @@ def test_values_and_an_empty_result(shop: Postgres, connection: duckdb.DuckDBPyC
         ("SELECT * FROM hidden", "postgres.permission", "permission denied for table hidden"),
         ("SELECT a.id, b.id FROM orders a, orders b", "query.columns", "called 'id' and 'id'"),
         ('SELECT 1 AS a, 2 AS "A"', "query.columns", "called 'a' and 'A'"),
+        ("SELECT 1 AS a, 2 AS a", "query.columns", "called 'a' and 'a'"),  # one letter is one object to Python
     ],
 )  # fmt: skip
 def test_what_is_no_query_is_refused_before_anything_is_read(
