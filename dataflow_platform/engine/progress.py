@@ -29,9 +29,10 @@ def following(session: Session, stream: str, scan: Scan) -> Iterator[Followed]:
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(session.connection, stream, scan, stop), daemon=True)
     session.connection.execute("PRAGMA enable_profiling='no_output'")
+    # Where multiprocessing started Python, DuckDB takes it for a terminal and would draw bars into the log.
+    session.connection.execute("SET enable_progress_bar_print = false")
     if watched():
         session.connection.execute("SET enable_progress_bar = true")
-        session.connection.execute("SET enable_progress_bar_print = false")
         watcher.start()
     try:
         yield followed
