@@ -1,5 +1,6 @@
 """PlanetScale for MySQL."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,19 +15,12 @@ class PlanetScale(mysql_protocol.MySqlOverTls):
     source asks for: rows then stream. It has no transactions; of a sharded table each shard is a snapshot of its own.
     """
 
-    facts: ClassVar[SqlFacts] = SqlFacts(
+    facts: ClassVar[SqlFacts] = replace(
+        mysql_protocol.RELATIVE,
         title="PlanetScale for MySQL",
-        family="database",
-        evidence="contract",
         evidence_note="its SELECTs are compiled under test by SQLAlchemy's MySQL dialect; no Vitess was reached",
-        extra="mysql",
         grants="a password of the role `reader` of the branch",
-        drivername="mysql+pymysql",
         kinds=mysql_protocol.MYSQL_KINDS | {"timestamp": "TIMESTAMPTZ"},
-        wire=mysql_protocol.MYSQL_WIRE,
-        as_text=mysql_protocol.AS_TEXT,
-        describe_table=mysql_protocol.DESCRIBE_TABLE,
-        list_tables=mysql_protocol.LIST_TABLES,
         system_schemas=mysql_protocol.SYSTEM_SCHEMAS | {"performance_schema", "_vt"},
     )
 
@@ -34,4 +28,4 @@ class PlanetScale(mysql_protocol.MySqlOverTls):
 
     def connect_args(self) -> dict[str, Any]:
         """What pymysql is given: TIMESTAMP columns come in the session's zone."""
-        return {**super().connect_args(), "init_command": "SET time_zone = '+00:00', workload = 'olap'"}
+        return {**super().connect_args(), "init_command": f"{mysql_protocol.IN_UTC}, workload = 'olap'"}

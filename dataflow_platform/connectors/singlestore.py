@@ -1,5 +1,6 @@
 """SingleStore."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import Field
@@ -15,19 +16,13 @@ class SingleStore(mysql_protocol.MySqlOverTls):
     by `as_text`.
     """
 
-    facts: ClassVar[SqlFacts] = SqlFacts(
+    facts: ClassVar[SqlFacts] = replace(
+        mysql_protocol.RELATIVE,
         title="SingleStore",
         family="warehouse",
-        evidence="contract",
         evidence_note="its SELECTs are compiled under test by SQLAlchemy's MySQL dialect; no server was reached",
-        extra="mysql",
         grants="GRANT SELECT ON sales.* TO reader;",
-        drivername="mysql+pymysql",
         kinds=mysql_protocol.MYSQL_KINDS | {"vector": None, "bson": None, "geography": None, "geographypoint": None},
-        wire=mysql_protocol.MYSQL_WIRE,
-        as_text=mysql_protocol.AS_TEXT,
-        describe_table=mysql_protocol.DESCRIBE_TABLE,
-        list_tables=mysql_protocol.LIST_TABLES,
         system_schemas=mysql_protocol.SYSTEM_SCHEMAS | {"cluster", "memsql"},
     )
 

@@ -1,5 +1,6 @@
 """TiDB."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,20 +15,13 @@ class TiDb(mysql_protocol.MySqlOverTls):
     read by a plain cursor. One SELECT is one snapshot. Texts are ordered by their bytes (`utf8mb4_bin`) by default.
     """
 
-    facts: ClassVar[SqlFacts] = SqlFacts(
+    facts: ClassVar[SqlFacts] = replace(
+        mysql_protocol.RELATIVE,
         title="TiDB",
-        family="database",
-        evidence="contract",
         evidence_note="its SELECTs are compiled under test by SQLAlchemy's MySQL dialect, and run on MariaDB; "
         "no TiDB was reached",
-        extra="mysql",
         grants="GRANT SELECT ON sales.* TO reader;",
-        drivername="mysql+pymysql",
         kinds=mysql_protocol.MYSQL_KINDS | {"timestamp": "TIMESTAMPTZ"},
-        wire=mysql_protocol.MYSQL_WIRE,
-        as_text=mysql_protocol.AS_TEXT,
-        describe_table=mysql_protocol.DESCRIBE_TABLE,
-        list_tables=mysql_protocol.LIST_TABLES,
         system_schemas=mysql_protocol.SYSTEM_SCHEMAS | {"metrics_schema", "performance_schema"},
     )
 
@@ -35,4 +29,4 @@ class TiDb(mysql_protocol.MySqlOverTls):
 
     def connect_args(self) -> dict[str, Any]:
         """What pymysql is given: TIMESTAMP columns come in the session's zone."""
-        return {**super().connect_args(), "init_command": "SET time_zone = '+00:00'"}
+        return {**super().connect_args(), "init_command": mysql_protocol.IN_UTC}

@@ -68,9 +68,7 @@ def _words(declared: Any, dialect: "sa.Dialect") -> str:
     return kinds.kind_of_type(declared, dialect, {})[1]
 
 
-def described(
-    tables: Sequence[tuple[str | None, str]], columns: Any, what: str
-) -> list[CatalogueTable]:  # fmt: skip
+def described(tables: Sequence[tuple[str | None, str]], columns: Any, what: str) -> list[CatalogueTable]:
     """The same for a system whose tables are described one by one: ``columns(schema, table)`` tells name and type."""
     found: list[CatalogueTable] = []
     kind: TableKind | None = None  # such a system's list does not tell tables from views

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from dataflow_platform.connectors._sql.facts import SqlFacts
 from dataflow_platform.connectors._sql.server import ServerFields
 
 KINDS = {
@@ -51,6 +52,23 @@ DESCRIBE_TABLE = (
 LIST_TABLES = "SELECT table_schema, table_name FROM information_schema.tables"
 AS_TEXT = "CAST({0} AS CHAR)"
 SYSTEM_SCHEMAS = frozenset({"information_schema", "_statistics_", "sys", "mysql", "__internal_schema"})
+RELATIVE = SqlFacts(
+    title="",
+    family="database",
+    evidence="contract",
+    evidence_note="",
+    extra="mysql",
+    drivername="mysql+pymysql",
+    kinds=MYSQL_KINDS,
+    wire=MYSQL_WIRE,
+    as_text=AS_TEXT,
+    describe_table=DESCRIBE_TABLE,
+    list_tables=LIST_TABLES,
+    system_schemas=SYSTEM_SCHEMAS,
+)
+"""What systems with MySQL's own types have in common; each says the rest."""
+IN_UTC = "SET time_zone = '+00:00'"
+"""The session's zone, in which TIMESTAMP columns come."""
 
 
 class MySqlProtocol(ServerFields):
