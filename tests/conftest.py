@@ -24,6 +24,7 @@ pytest_plugins = [
         "sales_databases",
         "sqlite_shop",
         "ssh_server",
+        "yaml_project",
     )
 ]
 pytest_plugins.append("pytester")  # runs sessions of their own, to test the fixture `ran_against`

@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from dataflow_platform.cli.main import group
 from dataflow_platform.connectors.duckdb import DuckDB
+from tests.fixtures.yaml_project import Write
 
 DECLARED = """\
 type: dataflow_platform.Connections
@@ -19,13 +20,10 @@ attributes:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "defs").mkdir()
-    (tmp_path / "defs" / "defs.yaml").write_text(DECLARED)
+def project(tmp_path: Path, yaml_project: Write) -> Path:
+    yaml_project(DECLARED)
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "orders.csv").write_text("id\n1\n")
-    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("DATAFLOW_DEFS", "defs")
     DuckDB(path=str(tmp_path / "w.duckdb")).connect().close()
     return tmp_path
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from dataflow_platform.cli.main import group
 from dataflow_platform.pipeline.loader import load_folder
+from tests.fixtures.yaml_project import Write
 
 DECLARED = """\
 type: dataflow_platform.Connections
@@ -32,14 +33,11 @@ attributes:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "defs").mkdir()
-    (tmp_path / "defs" / "defs.yaml").write_text(DECLARED)
+def project(tmp_path: Path, yaml_project: Write) -> Path:
+    yaml_project(DECLARED)
     (tmp_path / "inbox").mkdir()
     for name in ("orders", "items"):
         (tmp_path / "inbox" / f"{name}.csv").write_text("id,v\n1,7\n")
-    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("DATAFLOW_DEFS", "defs")
     return tmp_path
 
 

@@ -1,13 +1,12 @@
 """`dataflow run` with a name nobody knows."""
 
-from pathlib import Path
-
 import pytest
 
 from dataflow_platform.cli.run import find
 from dataflow_platform.core.errors import ConfigError
+from tests.fixtures.yaml_project import Write
 
-CONNECTIONS = """\
+DECLARED = """\
 type: dataflow_platform.Connections
 attributes:
   connections:
@@ -23,22 +22,14 @@ attributes:
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "defs").mkdir()
-    (tmp_path / "defs" / "defs.yaml").write_text(CONNECTIONS)
-    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("DATAFLOW_DEFS", "defs")
-    return tmp_path
-
-
-def test_a_misspelt_name_gets_the_nearest_one(project: Path) -> None:
+def test_a_misspelt_name_gets_the_nearest_one(yaml_project: Write) -> None:
+    yaml_project(DECLARED)
     with pytest.raises(ConfigError, match="did you mean 'shop'"):
         find("shopp")
 
 
-def test_a_pipeline_that_does_not_build_is_not_just_unknown(project: Path) -> None:
+def test_a_pipeline_that_does_not_build_is_not_just_unknown(yaml_project: Write) -> None:
     """The name is right; what is wrong stands in the definitions, and the message says where to look."""
-    (project / "defs" / "defs.yaml").write_text(CONNECTIONS.replace("orders.csv}", "orders.csv}, lode: append"))
+    yaml_project(DECLARED.replace("orders.csv}", "orders.csv}, lode: append"))
     with pytest.raises(ConfigError, match="`dataflow check` tells what is wrong with 1 of the definitions"):
         find("shop")
