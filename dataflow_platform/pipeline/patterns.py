@@ -132,9 +132,7 @@ class _Expansion:
             fix=fix,
         )
 
-    def _refuse_without_key(
-        self, patterns: StreamPatterns, place: Path_, chosen: Sequence[CatalogueTable]
-    ) -> None:  # fmt: skip
+    def _refuse_without_key(self, patterns: StreamPatterns, place: Path_, chosen: Sequence[CatalogueTable]) -> None:
         load = patterns.load if isinstance(patterns.load, str) else next(iter(patterns.load), "")
         if patterns.primary_key or load not in registry.names("load_strategies"):
             return
@@ -149,9 +147,7 @@ class _Expansion:
                 "primary_key: ..., load: " + load + "}}`",
             )
 
-    def _refuse_without_column(
-        self, patterns: StreamPatterns, place: Path_, chosen: Sequence[CatalogueTable]
-    ) -> None:  # fmt: skip
+    def _refuse_without_column(self, patterns: StreamPatterns, place: Path_, chosen: Sequence[CatalogueTable]) -> None:
         wanted = [("cursor", patterns.cursor)] if patterns.cursor else []
         for setting, column in [*wanted, *(("primary_key", name) for name in patterns.primary_key)]:
             self._refuse(
@@ -162,9 +158,7 @@ class _Expansion:
                 "load them by an entry of their own above this one: `- {{include: [{0}], load: replace}}`",
             )
 
-    def _refuse(
-        self, code: str, what: str, tables: Sequence[CatalogueTable], place: Path_, fix: str
-    ) -> None:  # fmt: skip
+    def _refuse(self, code: str, what: str, tables: Sequence[CatalogueTable], place: Path_, fix: str) -> None:
         if tables:
             names = [table.name for table in tables]
             listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if names[_LISTED:] else "")
