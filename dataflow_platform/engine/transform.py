@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import sqlglot
-from sqlglot import exp
-
 from dataflow_platform.core.base import Column, Session, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
@@ -51,19 +48,16 @@ def compose(
     ctes = [f"step_0 AS ({extracted})"]
     lineage: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     plain: dict[str, str] = {name: name for name in names}
-    parsed: list[exp.Select] = []
+    parsed = []
+    if steps:  # the parser is imported where there is something to parse
+        from dataflow_platform.engine import step_tree
     for position, step in enumerate(steps):
         try:
-            select = sqlglot.parse_one(step.apply(names), read="duckdb", into=exp.Select)
+            select = step_tree.parse(step.apply(names))
         except DataflowError as error:
             raise error.at(Location(path=f"transform[{position}]")) from None
-        assert isinstance(select, exp.Select)
-        lineage = {projection.alias_or_name: _sources(projection, lineage) for projection in select.selects}
-        renamed = {
-            projection.unalias().name: projection.alias_or_name
-            for projection in select.selects
-            if isinstance(projection.unalias(), exp.Column)
-        }
+        lineage = {projection.alias_or_name: step_tree.sources(projection, lineage) for projection in select.selects}
+        renamed = step_tree.renamed(select)
         plain = {origin: renamed[now] for origin, now in plain.items() if now in renamed}
         names = [projection.alias_or_name for projection in select.selects]
         parsed.append(select)
@@ -71,10 +65,10 @@ def compose(
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
     for position, select in enumerate(parsed):
         for name, alias in lost.items():
-            _carry(select, name if position == 0 else alias, alias)
+            step_tree.carry(select, name if position == 0 else alias, alias)
         if carried and cursor is not None:
-            _carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
-        _read_from(select, f"step_{position}")
+            step_tree.carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
+        step_tree.read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
@@ -91,27 +85,6 @@ def compose(
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
         hidden=tuple(lost.values()),
     )
-
-
-def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for column in projection.find_all(exp.Column):
-        # `addr.city` may be a field of column addr: the first part that is a column is the source.
-        root = next((part.name for part in column.parts if part.name in before), column.name)
-        found.update(dict.fromkeys(before.get(root, ())))
-    return tuple(found)
-
-
-def _carry(select: exp.Select, column: str, alias: str) -> None:
-    projection = exp.alias_(exp.column(exp.to_identifier(column, quoted=True)), alias, quoted=True)
-    select.select(projection, append=True, copy=False)
-
-
-def _read_from(select: exp.Select, name: str) -> None:
-    for table in select.find_all(exp.Table):
-        if table.name == "input":
-            alias = table.alias or "input"
-            table.replace(exp.alias_(exp.to_table(name), alias, table=True))
 
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Transformation
 from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.expression import data_type
 
 
 class Cast(RootModel[dict[str, str]], Transformation):
@@ -34,7 +35,7 @@ class Cast(RootModel[dict[str, str]], Transformation):
                     fix="column names that differ only in case are the same: keep one of them",
                 )  # fmt: skip
             try:
-                types[name.lower()] = sql.data_type(text)
+                types[name.lower()] = data_type(text)
             except ConfigError as error:
                 raise error.at(Location(path=name)) from None
         return types

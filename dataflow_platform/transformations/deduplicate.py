@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Spec, Transformation
+from dataflow_platform.core.expression import ordering
 
 
 class Deduplicate(Spec, Transformation):
@@ -28,7 +29,7 @@ class Deduplicate(Spec, Transformation):
     @model_validator(mode="after")
     def _check(self) -> "Deduplicate":
         if self.order is not None:
-            sql.ordering(self.order)
+            ordering(self.order)
         return self
 
     def apply(self, columns: Sequence[str]) -> str:
@@ -37,7 +38,7 @@ class Deduplicate(Spec, Transformation):
         key = [sql.find_column(name, columns) for name in wanted]
         rest = [sql.quote(column) for column in columns if column not in key]
         # Ties by name, so that the choice does not hang on the order the source gave its columns in.
-        order = [sql.ordering(self.order, columns=columns)] if self.order is not None else []
+        order = [ordering(self.order, columns=columns)] if self.order is not None else []
         order += sorted(rest)
         kept = ", ".join(sql.quote(column) for column in columns)
         partition = ", ".join(sql.quote(column) for column in key)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.expression import expression
 
 
 class Derive(RootModel[dict[str, str]], Transformation):
@@ -26,7 +27,7 @@ class Derive(RootModel[dict[str, str]], Transformation):
         seen: dict[str, str] = {}
         for name, text in self.root.items():
             sql.quote(name)
-            sql.expression(text, scope="window")
+            expression(text, scope="window")
             if name.lower() in seen:
                 raise ConfigError(
                     "column.duplicate", f"derive sets '{seen[name.lower()]}' and '{name}', which are one column",
@@ -37,7 +38,7 @@ class Derive(RootModel[dict[str, str]], Transformation):
 
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT of ``columns``, replaced ones in place, and the new columns behind them."""
-        made = {name.lower(): sql.expression(text, columns=columns, scope="window") for name, text in self.root.items()}
+        made = {name.lower(): expression(text, columns=columns, scope="window") for name, text in self.root.items()}
         known = {column.lower() for column in columns}
         parts = [
             f"{made[column.lower()]} AS {sql.quote(column)}" if column.lower() in made else sql.quote(column)

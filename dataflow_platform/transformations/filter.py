@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.expression import expression
 
 
 class Filter(RootModel[str], Transformation):
@@ -21,13 +22,13 @@ class Filter(RootModel[str], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Filter":
-        sql.expression(self.root, scope="row")
+        expression(self.root, scope="row")
         return self
 
     def apply(self, columns: Sequence[str]) -> str:
         """A SELECT of all ``columns`` for the rows that pass."""
         kept = ", ".join(sql.quote(column) for column in columns)
-        return f"SELECT {kept} FROM input WHERE {sql.expression(self.root, columns=columns, scope='row')}"
+        return f"SELECT {kept} FROM input WHERE {expression(self.root, columns=columns, scope='row')}"
 
     def condition(self) -> str | None:
         """The expression."""
