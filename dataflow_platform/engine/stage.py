@@ -150,10 +150,10 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
         for verdict in result.verdicts
         if verdict.failing
     }
-    table = qualified(result.staged.schema, result.staged.name)
-    result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
-        0
-    ][0]
+    if validate.row_rules(result.rules):
+        table = qualified(result.staged.schema, result.staged.name)
+        bad = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")
+        result.rows_quarantined = bad[0][0]
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
