@@ -11,7 +11,7 @@ import pytest
 from dataflow_platform.connectors.postgres import PostgresDestination
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Table
-from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
+from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.contract import Contract
 from tests.engine.test_line import ONE, run
@@ -84,14 +84,16 @@ def test_the_first_load_makes_them_in_its_own_transaction(warehouse: PostgresDes
 
 def test_replace_and_merge_keep_them_and_make_none_twice(warehouse: PostgresDestination, asked: Any) -> None:
     both(warehouse, "replace")
-    oids = "SELECT oid FROM pg_constraint WHERE contype IN ('p', 'f') AND connamespace = 'raw'::regnamespace ORDER BY 1"
-    first = asked(oids)
     # The rows others refer to go and come again, with one more.
     both(warehouse, "replace", "2", [*ONE, {"id": 3, "at": 30, "v": "c"}])
+    assert made(asked) == MADE
+    oids = "SELECT oid FROM pg_constraint WHERE contype IN ('p', 'f') AND connamespace = 'raw'::regnamespace ORDER BY 1"
+    first = asked(oids)
     run(warehouse, "merge", ONE, "3")
+    run(warehouse, "append", [{"id": 4, "order": 3, "n": 1}], "4", target=CHILD, pipeline="lines")
     assert made(asked) == MADE
     assert asked(oids) == first
-    assert asked("SELECT (SELECT count(*) FROM raw.t), (SELECT count(*) FROM raw.lines)") == [(3, 3)]
+    assert asked("SELECT (SELECT count(*) FROM raw.t), (SELECT count(*) FROM raw.lines)") == [(3, 4)]
 
 
 def test_a_table_that_is_there_gets_what_it_lacks(bare: PostgresDestination, asked: Any) -> None:
@@ -115,7 +117,7 @@ def test_a_table_that_is_there_gets_what_it_lacks(bare: PostgresDestination, ask
 
 VIOLATIONS = {
     "twice": ({}, [*ONE, ONE[0]], DataError, r"postgres.primary_key.*raw.t share it: Key \(id\)=\(1\) is duplicated"),
-    "null": ({}, [{"id": None, "at": 1, "v": ""}], DataError, r"postgres.primary_key.*raw.t has no value in it: column"),
+    "null": ({}, [{"id": None, "at": 1, "v": ""}], DataError, r"postgres.primary_key.*raw.t has no value in it: col"),
     "other columns": ({"primary_keys": {"t": ["idd"]}}, ONE, ConfigError, r"column.unknown.*primary_keys"),
     "no parent": (
         {"foreign_keys": {"t": [{"columns": ["at"], "references": "orders"}]}}, ONE, ConfigError,

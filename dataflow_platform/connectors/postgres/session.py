@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.connectors.postgres.copying import copy_rows
-from dataflow_platform.connectors.postgres.dialect import check_name, translated
 from dataflow_platform.connectors.postgres.declarations import Declarations
+from dataflow_platform.connectors.postgres.dialect import check_name, translated
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
-from dataflow_platform.connectors.postgres.swapping import is_bare
+from dataflow_platform.connectors.postgres.swapping import Carried, carried, take_over
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Table
@@ -244,8 +244,9 @@ class PostgresSession(Session):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Load a new table and rename it, so that the old one stays readable until the commit.
 
-        A table that anything hangs on (grants, views, indexes, comments, ...) keeps it all: its rows are
-        deleted and the new ones copied in, which readers do not see before the commit either.
+        Its indexes and constraints are made again. A table that more hangs on (grants, views, comments, foreign keys
+        of others, ...) keeps it all: its rows are deleted and the new ones copied in, which readers do not see before
+        the commit either.
         """
         query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
         columns, name = self._described(query), qualified(target.schema, target.name)
@@ -253,7 +254,8 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and _shapes(old) == _shapes(kept) and not self._bare(target):
+        own = self._own(target) if old is not None and _shapes(old) == _shapes(kept) else []
+        if old is not None and own is None:
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
@@ -265,13 +267,11 @@ class PostgresSession(Session):
         self._fill(new, columns, query)
         if old is not None:
             with self._told() as cursor:
-                cursor.execute(f"DROP TABLE {name}")
-                injection.reach("swapping")
-                cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
+                take_over(cursor, fresh, target, own or [])
 
-    def _bare(self, table: Table) -> bool:
+    def _own(self, table: Table) -> list[Carried] | None:
         with self._told() as cursor:
-            return is_bare(cursor, table)
+            return carried(cursor, table)
 
     def _described(self, query: str) -> list[Column]:
         with self._told():
