@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dataflow_platform.connectors.postgres import PostgresDestination
+from dataflow_platform.core.base import Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.pipeline.loader import load_folder
@@ -116,15 +117,18 @@ HANGING = {
 }
 
 
-@pytest.mark.parametrize("what", HANGING)
-def test_replace_leaves_a_table_there_that_more_hangs_on(bare: PostgresDestination, asked: Any, what: str) -> None:
-    run(bare, "replace", ONE)
-    asked("ALTER TABLE raw.t ADD PRIMARY KEY (id); CREATE INDEX by_hand ON raw.t (at)")
-    asked(HANGING[what])
-    oid = asked("SELECT 'raw.t'::regclass::oid")
-    run(bare, "replace", [{"id": 9, "at": 1, "v": "new"}], "2")
-    assert asked("SELECT 'raw.t'::regclass::oid") == oid
-    assert asked("SELECT id FROM raw.t") == [(9,)]
+def test_replace_leaves_a_table_there_that_more_hangs_on(bare: PostgresDestination, asked: Any) -> None:
+    left = []
+    for number, (what, hung) in enumerate(HANGING.items()):
+        target, name = Table("raw", f"t{number}"), f"raw.t{number}"
+        run(bare, "replace", ONE, f"{what} 1", target=target, pipeline=what)
+        asked(f"ALTER TABLE {name} ADD PRIMARY KEY (id); CREATE INDEX by_hand_{number} ON {name} (at)")
+        asked(hung.replace("raw.t", name).replace("by_hand", f"by_hand_{number}"))
+        oid = asked(f"SELECT '{name}'::regclass::oid")
+        run(bare, "replace", [{"id": 9, "at": 1, "v": "new"}], f"{what} 2", target=target, pipeline=what)
+        assert asked(f"SELECT id FROM {name}") == [(9,)]
+        left += [what] if asked(f"SELECT '{name}'::regclass::oid") == oid else []
+    assert left == list(HANGING)
 
 
 def test_a_table_that_is_there_gets_what_it_lacks(bare: PostgresDestination, asked: Any) -> None:
