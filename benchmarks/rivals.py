@@ -25,7 +25,8 @@ def _mysql_url(port: str, driver: str) -> str:
     return f"{driver}://{USER}:{MARIADB_PASSWORD}@127.0.0.1:{port}/tpch"
 
 
-def _attached(port: str, file: str, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+def attached(port: str, file: str, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """A DuckDB file with the server attached as ``pg``."""
     from dataflow_platform.core.duckdb_extension import load_extension
 
     connection = duckdb.connect(file, config=_SETTINGS)
@@ -38,19 +39,19 @@ def _attached(port: str, file: str, read_only: bool = True) -> duckdb.DuckDBPyCo
 
 def scanner_to_duckdb(port: str, folder: str) -> None:
     """DuckDB's scanner by hand: CREATE TABLE AS."""
-    with _attached(port, f"{folder}/w.duckdb") as connection:
+    with attached(port, f"{folder}/w.duckdb") as connection:
         connection.execute("CREATE TABLE lineitem AS SELECT * FROM pg.public.lineitem")
 
 
 def scanner_to_parquet(port: str, folder: str) -> None:
     """DuckDB's scanner by hand: COPY to one Parquet file."""
-    with _attached(port, ":memory:") as connection:
+    with attached(port, ":memory:") as connection:
         connection.execute(f"COPY pg.public.lineitem TO '{folder}/lineitem.parquet' (COMPRESSION zstd)")
 
 
 def scanner_from_duckdb(port: str, folder: str) -> None:
     """DuckDB's scanner by hand: INSERT into PostgreSQL."""
-    with _attached(port, f"{folder}/source.duckdb", read_only=False) as connection:
+    with attached(port, f"{folder}/source.duckdb", read_only=False) as connection:
         connection.execute("CREATE TABLE pg.public.arrived AS SELECT * FROM lineitem")
 
 
