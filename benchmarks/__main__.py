@@ -48,8 +48,9 @@ its own client, which takes the rows one by one and throws them away.
 
 ## Merging 1 %
 
-The destination holds all of `lineitem`, 1 % of the rows changed at the source; the whole command. The source has an index
-on the cursor, the tables of PostgreSQL a primary key. By hand is DELETE and INSERT without state, contract and load record.
+The destination holds all of `lineitem`, 1 % of the rows changed at the source; the whole command. The source has an
+index on the cursor, the tables of PostgreSQL a primary key. By hand is DELETE and INSERT without state, contract and
+load record.
 
 {merged}
 

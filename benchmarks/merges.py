@@ -31,7 +31,8 @@ def _seed(server: Running, file: Path) -> int:
     rows = tpch.into_postgres(server, file)
     server.server.execute(
         f"CREATE TABLE moved AS SELECT *, {FULL} + row_number() OVER () * INTERVAL '1 second' AS changed "
-        f"FROM lineitem; DROP TABLE lineitem; ALTER TABLE moved ADD PRIMARY KEY ({', '.join(KEY)}); CREATE INDEX ON moved (changed)"
+        "FROM lineitem; DROP TABLE lineitem; "
+        f"ALTER TABLE moved ADD PRIMARY KEY ({', '.join(KEY)}); CREATE INDEX ON moved (changed)"
     )
     server.server.execute("VACUUM ANALYZE moved")
     return rows

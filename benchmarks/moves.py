@@ -110,6 +110,7 @@ def _moves_of_mariadb(bench: Bench, server: MariaDB) -> None:
     bench.ways[FROM_MARIADB] = {
         "mariadb --quick to nowhere": lambda folder: (limit, dict(os.environ)),
         "scanner by hand": bench.rival(rivals.mysql_scanner_to_duckdb, server.port),
+        "scanner by hand, no compression": bench.rival(rivals.mysql_scanner_uncompressed, server.port),
         "dataflow run": bench.product(mariadb, warehouse),
         "dataflow run, five row rules": bench.product(mariadb, warehouse, checks=projects.RULES),
         "ConnectorX": bench.rival(rivals.mysql_connectorx_to_duckdb, server.port),

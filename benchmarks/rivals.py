@@ -57,12 +57,21 @@ def scanner_from_duckdb(port: str, folder: str) -> None:
 
 def mysql_scanner_to_duckdb(port: str, folder: str) -> None:
     """DuckDB's scanner of MySQL by hand: CREATE TABLE AS."""
+    _mysql_scanner(port, folder, "preferred")
+
+
+def mysql_scanner_uncompressed(port: str, folder: str) -> None:
+    """The same without compression, which the scanner asks for by default."""
+    _mysql_scanner(port, folder, "disabled")
+
+
+def _mysql_scanner(port: str, folder: str, compression: str) -> None:
     from dataflow_platform.core.duckdb_extension import load_extension
 
     with duckdb.connect(f"{folder}/w.duckdb", config=_SETTINGS) as connection:
         load_extension(connection, "mysql_scanner", "mysql", "bench.extension")
         where = f"host=127.0.0.1 port={port} database=tpch user={USER} password={MARIADB_PASSWORD} ssl_mode=disabled"
-        connection.execute(f"ATTACH '{where}' AS my (TYPE mysql, READ_ONLY)")
+        connection.execute(f"ATTACH '{where} compression={compression}' AS my (TYPE mysql, READ_ONLY)")
         connection.execute("CREATE TABLE lineitem AS SELECT * FROM my.lineitem")
 
 
@@ -132,8 +141,8 @@ WAYS: dict[str, Callable[[str, str], None]] = {
     way.__name__: way
     for way in (
         scanner_to_duckdb, scanner_to_parquet, scanner_from_duckdb, dlt_pyarrow, dlt_connectorx,
-        connectorx_to_duckdb, adbc_to_duckdb, mysql_scanner_to_duckdb, mysql_dlt_pyarrow, mysql_dlt_connectorx,
-        mysql_connectorx_to_duckdb,
+        connectorx_to_duckdb, adbc_to_duckdb, mysql_scanner_to_duckdb, mysql_scanner_uncompressed,
+        mysql_dlt_pyarrow, mysql_dlt_connectorx, mysql_connectorx_to_duckdb,
     )
 }  # fmt: skip
 

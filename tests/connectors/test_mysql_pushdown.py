@@ -113,7 +113,7 @@ def test_only_what_the_steps_keep_is_asked_for(
     assert (record.rows_read, record.rows_loaded) == (1, 1)
     # Wanted: the selected columns, the cursor, and what the filter before the select reads. 0x61 is 'a'.
     text = asked(mariadb_server, start)
-    assert text.startswith("SELECT `id` AS c0, `u8` AS c2, CASE WHEN MONTH(`dt0`) = 0")
+    assert text.startswith("SELECT `id` AS c0, `u8` AS c2, IF(MONTH(`dt0`) * DAY(`dt0`), `dt0`, NULL) AS c5")
     assert "`v` AS c8, `l` AS c9 FROM `pushed`.`sales` WHERE " in text
     assert text.split(" WHERE ")[1] == (
         "`v` IN (_utf8mb4 X'61') AND CAST(CONVERT(`v` USING utf8mb4) AS BINARY) IN (X'61') AND `id` >= 1 AND `id` <= 4"

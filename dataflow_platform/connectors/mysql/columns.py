@@ -160,9 +160,9 @@ def _as_text(column: _Declared, name: str) -> str:
 
 def _dated(column: _Declared, name: str, position: int) -> tuple[tuple[str, ...], str]:
     """A date, or the complaint about one without month or day, which the scanner reads as NULL."""
-    partial = f"MONTH({name}) = 0 OR DAY({name}) = 0"
-    value = f"CASE WHEN {partial} THEN NULL ELSE {name} END"
-    guard = f"CASE WHEN {partial} THEN CAST({name} AS CHAR) END AS g{position}"
+    whole = f"MONTH({name}) * DAY({name})"
+    value = f"IF({whole}, {name}, NULL)"
+    guard = f"IF({whole}, NULL, CAST({name} AS CHAR)) AS g{position}"
     # The session's zone is UTC.
     cast = f"timezone('UTC', c{position})" if column.kind == "timestamp" else f"c{position}"
     return (value, guard), _guarded(column, position, f"CAST({cast} AS {_DATED[column.kind]})")
