@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Reach = Literal["row", "key", "partition", "table"]
+Ahead = Literal["no", "readable", "hidden"]
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,24 @@ class Session(ABC):
     def stage_apart(self, query: str, target: Table) -> Table:
         """As ``stage``, for rows that will be chosen from and never become the target as they are."""
         return self.stage(query, target)
+
+    def can_write_ahead(self, columns: Sequence[Column], target: Table) -> Ahead:
+        """Whether rows of ``columns`` may be written where ``target`` will find them before it is known that they
+        will be published, and whether the engine can read them there until then."""
+        return "no"
+
+    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+        """Write the rows of an engine query where ``publish_as_new`` of the table returned makes them the whole
+        ``target``; how many there are. Without that, or without the commit, nothing of them is left.
+
+        Asked only where ``can_write_ahead`` allows it; "readable" rows are exposed before they are read. An error of
+        the engine is raised as it is: the source may know what it means.
+        """
+        raise NotImplementedError
+
+    def explain(self, error: "duckdb.Error") -> DataflowError | None:
+        """What an error of the engine meant while rows were written ahead; None where it is not the destination's."""
+        return None
 
     def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
         """Called when rows were written to or removed from the staging table: a session may keep them now,
@@ -332,6 +351,9 @@ class LoadStrategy(Spec, ABC):
 
     needs_cursor_values: ClassVar[bool] = False
     """Rows that miss the cursor go to quarantine, where the stream has one."""
+
+    takes_every_row: ClassVar[bool] = False
+    """A table that is new, or replaced, gets the staged rows as they are: no statement runs on the stage."""
 
     reach: ClassVar[Reach | None] = None
     """How much of the table may be another for one more row: a replay turns on it. None: it cannot be replayed."""

@@ -143,7 +143,7 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     if swaps:
         if not plan.target_is_new:
             apply.fit_stage(session, plan, staged.staged)
-        counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+        counts["inserted"] = staged.count()
         session.publish_as_new(staged.staged, load.target)
     else:
         brought = replace(_plan(staged), incoming=session.bring(staged.staged))

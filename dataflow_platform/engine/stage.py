@@ -26,6 +26,7 @@ from dataflow_platform.engine import (
     state,
     transform,
     validate,
+    written_once,
 )  # fmt: skip
 from dataflow_platform.engine.contract import policy
 from dataflow_platform.engine.cursor_boundary import settle_boundary
@@ -94,20 +95,22 @@ def _fill(result: StagedLoad) -> None:
     stream = pushdown.narrowed(load.stream, load.steps, load.window)
     extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
-        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.close()
 
 
 @contextmanager
-def told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
-    """Errors of the engine inside the block as what they meant: the source's own, or the query's."""
+def told_apart(
+    source: Source, extraction: extract.Extraction, where: str, session: Session | None = None
+) -> Iterator[None]:
+    """Errors of the engine inside the block as what they meant: the source's own, the session's, or the query's."""
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        known = source.explain(error) or query_errors.explained(error, where)
+        known = source.explain(error) or (session and session.explain(error)) or query_errors.explained(error, where)
         if known is None:
             raise
         raise known from error
@@ -127,7 +130,8 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    reconciled = reconciliation.is_wanted(result, wanted)
+    once = written_once.is_possible(result, query, wanted)
+    reconciled = not once and reconciliation.is_wanted(result, wanted)
     assert result.shape is not None
     hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
     judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
@@ -138,8 +142,11 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     ):
         assert result.plan is not None
         becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
+        put = session.stage if becomes_target else session.stage_apart
+        result.staged = written_once.write(result, judged) if once else put(judged, load.target)
     result.size = followed.size
+    if once:
+        written_once.look(result, wanted)
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
@@ -150,10 +157,10 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
         for verdict in result.verdicts
         if verdict.failing
     }
-    table = qualified(result.staged.schema, result.staged.name)
-    result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
-        0
-    ][0]
+    if validate.row_rules(result.rules):
+        table = qualified(result.staged.schema, result.staged.name)
+        bad = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")
+        result.rows_quarantined = bad[0][0]
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
@@ -215,7 +222,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif cursor and query.cursor:
         result.rows_read, greatest = extract.greatest_cursor(session, f"FROM {table}", query.cursor)
     else:
-        result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+        result.rows_read = result.count()
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     position = _position(result, extraction)
@@ -237,7 +244,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.after = replace(result.after, position=position)
     if load.stream.lookback is not None and wanted.cursor is not None and load.window is None:
         rejected.drop_known(result)
-    result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+    result.rows_staged = result.count()
 
 
 def _position(result: StagedLoad, extraction: extract.Extraction) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class OpenTable:
     snapshot: Snapshot | None
     pending: PendingFiles
     working: WorkingTable | None = None
+    ahead: WorkingTable | None = None
+    """Rows that will be the whole table if they are published; their files are written."""
     old_files: int = 0
     """How many of the working table's files are the snapshot's."""
     removed: list[DataFile] = field(default_factory=list)

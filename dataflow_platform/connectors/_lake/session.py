@@ -14,11 +14,12 @@ from dataflow_platform.connectors._lake.ledger import Ledger, Member, is_system
 from dataflow_platform.connectors._lake.log import DataFile, TableLog
 from dataflow_platform.connectors._lake.naming import folder_of, name_of
 from dataflow_platform.connectors._lake.next_version import OpenTable, publish
+from dataflow_platform.connectors._lake.partitioning import partition_columns
 from dataflow_platform.connectors._lake.store import Store
 from dataflow_platform.connectors._lake.working_table import WorkingTable
 from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, sweep
-from dataflow_platform.core.base import Column, Session, Table
-from dataflow_platform.core.errors import ConfigError, DataError
+from dataflow_platform.core.base import Ahead, Column, Session, Table
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import qualified, quote
 
@@ -172,7 +173,8 @@ class LakeSession(Session):
 
     def expose(self, table: Table) -> None:
         """Let the engine read ``table`` under its own name, as this session sees it."""
-        working = self._working(table)
+        ahead = next((each.ahead for each in self._tables.values() if each.ahead and each.ahead.name == table), None)
+        working = ahead or self._working(table)
         if working is not None:
             with self._told():
                 working.show()
@@ -293,46 +295,50 @@ class LakeSession(Session):
     def _layout(self, opened: OpenTable) -> Layout:
         return Layout(opened.partition_by, self._lake.file_size, opened.log.empty_is_null)
 
+    def can_write_ahead(self, columns: Sequence[Column], target: Table) -> Ahead:
+        """Where the files give every value back as it is now, and the folder of a row says nothing of it."""
+        with self._told():
+            exact = self.stored(columns) == tuple(columns)
+            opened = self._look(target)
+            return "readable" if exact and not partition_columns(opened, self._lake.partition_by, columns) else "no"
+
+    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+        """Write the rows as files that no version holds yet."""
+        self.lock(target)
+        name = Table("main", f"{target.name}__dataflow_ahead")
+        opened, columns = self._look(target), self._described(f"({query})")
+        opened.ahead = self._new(opened, name, columns)
+        self._staged.add(name)
+        # The last statement of the engine: its profile is looked at.
+        opened.ahead.take_in(opened.pending.write(query, columns, self._layout(opened)))
+        return name, sum(file.rows or 0 for file in opened.ahead.files)
+
+    def explain(self, error: duckdb.Error) -> DataflowError | None:
+        """What the store says of its files."""
+        return self._store.explained(error)
+
     def publish_as_new(self, staged: Table, target: Table) -> None:
-        """Write the staged rows as files; they become the whole table with the commit. Old files stay readable."""
+        """Make files the whole table with the commit, once they are written. Old files stay readable."""
         self.lock(target)
         opened, name = self._look(target), qualified(staged.schema, staged.name)
         with self._told():
-            columns = self.stored(self._described(name))
-            opened.partition_by = self._partitioned(opened, target, columns)
+            ahead = opened.ahead if opened.ahead and opened.ahead.name == staged else None
+            columns = ahead.columns() if ahead else self.stored(self._described(name))
+            opened.partition_by = partition_columns(opened, self._lake.partition_by, columns)
             if opened.snapshot is not None:
                 opened.removed = list(opened.snapshot.files)
             opened.old_files = 0
-            opened.working = WorkingTable(
-                self.connection, next(self._next), target, columns, (), self._url(opened), opened.partition_by
-            )
+            opened.working = ahead or self._new(opened, target, columns)
             opened.working.changed = True
-            opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
+            if ahead:
+                ahead.rename(target)
+            else:
+                opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
 
-    def _partitioned(self, opened: OpenTable, target: Table, columns: Sequence[Column]) -> tuple[str, ...]:
-        known = {column.name.lower(): column for column in columns}
-        if opened.snapshot is not None:
-            asked: Sequence[str] = opened.snapshot.partition_by
-        else:
-            named = self._lake.partition_by
-            asked = named.get(f"{target.schema}.{target.name}", named.get(target.name, ()))
-        lost = next((name for name in asked if name.lower() not in known), None)
-        if lost or (asked and len(asked) >= len(columns)):
-            raise ConfigError(
-                "lake.partition_by",
-                f"'{lost}' is no column of the rows" if lost else "a table cannot be partitioned by all its columns",
-                where=f"partition_by.{target.name}",
-                fix="name columns of the stream, and not all of them",
-            )
-        if "*" in asked:  # the engine takes it for every column
-            raise ConfigError(
-                "lake.partition_by",
-                "a table cannot be partitioned by a column called '*'",
-                where=f"partition_by.{target.name}",
-                fix="give the column another name in the pipeline",
-            )
-        opened.log.check_partition([known[name.lower()] for name in asked])
-        return tuple(known[name.lower()].name for name in asked)
+    def _new(self, opened: OpenTable, name: Table, columns: Sequence[Column]) -> WorkingTable:
+        return WorkingTable(
+            self.connection, next(self._next), name, columns, (), self._url(opened), opened.partition_by
+        )  # fmt: skip
 
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """The rows as the files and the engine hold them that will be the next version's."""
