@@ -278,7 +278,7 @@ class Transformation(ABC):
     drops_rows: ClassVar[bool] = False
 
     @abstractmethod
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column]) -> str:
         """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
 
     def condition(self) -> str | None:

@@ -24,7 +24,10 @@ def preview(load: StreamLoad) -> SchemaPlan:
         extraction = extract.extract(session, load.source, stream, reading)
         try:
             with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
-                query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor)
+                query = transform.compose(
+                    session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, (),
+                    load.step_at,
+                )  # fmt: skip
                 planning.plan(result, query)
         finally:
             extraction.close()

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlglot
 from sqlglot import exp
 
-from dataflow_platform.core.base import LoadPlan, Session, Statement, Table
+from dataflow_platform.core.base import Column, LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
 from dataflow_platform.engine import exact_values, planning, rejected, stage, transform, validate
@@ -59,7 +59,10 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
     )
     if load.stream.cursor is not None and load.stream.cursor not in kinds:
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
-    query = transform.compose(rows, tuple(kinds), load.steps, load.stream.cursor, (ID, CLEARS))
+    columns = [Column(name, kind) for name, kind in kinds.items()]
+    query = transform.compose(
+        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS), load.step_at
+    )
     _refuse_windows(query.sql, load)
     planning.plan(result, query)
     planning.refuse(result)

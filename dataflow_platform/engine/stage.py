@@ -119,7 +119,9 @@ def told_apart(
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
     load, session = result.load, result.session
     keep = (*extraction.columns, *extraction.places)
-    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor, keep)
+    query = transform.compose(
+        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep, load.step_at
+    )
     result.source_types = extraction.types
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)

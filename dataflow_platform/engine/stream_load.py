@@ -23,7 +23,7 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, validate
+from dataflow_platform.engine import state, transform, validate
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class StreamLoad:
     partition_key: str | None = None
     window: Window | None = None
     reconcile: Literal["auto", "on", "off"] = "auto"
+    step_at: transform.StepAt = transform.by_position
 
 
 @dataclass

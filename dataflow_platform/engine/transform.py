@@ -1,8 +1,9 @@
 """Declared steps -> ONE SQL query over the source's rows, and which column came from which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
@@ -12,6 +13,7 @@ from dataflow_platform.core.sql import quote
 
 CARRIED_CURSOR = "_dataflow_cursor"
 _ORIGIN = "_dataflow_origin_"
+_SHOWN = 20  # columns in an error
 
 
 @dataclass(frozen=True)
@@ -36,28 +38,41 @@ class Query:
     """The columns that only travel along for ``origins``."""
 
 
+StepAt = Callable[[int], Location]
+"""Where the step of a position stands, for errors."""
+
+
+def by_position(position: int) -> Location:
+    """Where a step stands, as far as its position says."""
+    return Location(path=f"transform[{position}]")
+
+
 def compose(
+    connection: duckdb.DuckDBPyConnection,
     extracted: str,
-    columns: Sequence[str],
+    columns: Sequence[Column],
     steps: Sequence[Transformation],
     cursor: str | None,
     keep: Sequence[str] = (),
+    at: StepAt = by_position,
 ) -> Query:
-    """One query with the steps as common table expressions, in order. Raises ConfigError for a bad step.
+    """One query with the steps as common table expressions, in order. ConfigError for a bad step, placed ``at`` it.
 
+    What each step gets, and its types, is inferred by ``connection`` from ``columns``; nothing is asked of the source.
     ``keep``: columns of ``extracted``, seen by the steps (in ``columns``) or not, whose values are wanted as they are.
     """
-    names = list(columns)
+    shape, names = list(columns), [column.name for column in columns]
     ctes = [f"step_0 AS ({extracted})"]
     lineage: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     plain: dict[str, str] = {name: name for name in names}
     parsed: list[exp.Select] = []
     for position, step in enumerate(steps):
         try:
-            select = sqlglot.parse_one(step.apply(names), read="duckdb", into=exp.Select)
+            select = sqlglot.parse_one(step.apply(shape), read="duckdb", into=exp.Select)
+            assert isinstance(select, exp.Select)
+            shape = _after(connection, select, shape)
         except DataflowError as error:
-            raise error.at(Location(path=f"transform[{position}]")) from None
-        assert isinstance(select, exp.Select)
+            raise error.at(at(position)) from None
         lineage = {projection.alias_or_name: _sources(projection, lineage) for projection in select.selects}
         renamed = {
             projection.unalias().name: projection.alias_or_name
@@ -65,7 +80,7 @@ def compose(
             if isinstance(projection.unalias(), exp.Column)
         }
         plain = {origin: renamed[now] for origin, now in plain.items() if now in renamed}
-        names = [projection.alias_or_name for projection in select.selects]
+        names = [column.name for column in shape]
         parsed.append(select)
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
@@ -93,6 +108,20 @@ def compose(
     )
 
 
+def _after(connection: duckdb.DuckDBPyConnection, select: exp.Select, before: Sequence[Column]) -> list[Column]:
+    """The columns a step gives, by a table without rows that has the columns it gets."""
+    empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in before) or "NULL AS nothing"
+    sql = f"DESCRIBE WITH input AS (SELECT {empty}) {select.sql(dialect='duckdb')}"
+    try:
+        return [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
+    except duckdb.Error as error:
+        raise ConfigError(
+            "transform.binding",
+            f"the step does not fit the columns it gets: {str(error).splitlines()[0]}",
+            fix="correct the step; it gets " + ", ".join(f"{column.name} {column.type}" for column in before[:_SHOWN]),
+        ) from error
+
+
 def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for column in projection.find_all(exp.Column):
@@ -116,8 +145,6 @@ def _read_from(select: exp.Select, name: str) -> None:
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:
     """The output columns with their types; a ConfigError where DuckDB cannot bind the query."""
-    import duckdb
-
     try:
         rows = session.in_engine(f"DESCRIBE {query.sql}")
     except duckdb.Error as error:

@@ -30,6 +30,7 @@ from dataflow_platform.engine.load import blocked
 from dataflow_platform.engine.planning import CURSOR_RULE, KEY_RULE
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
+from dataflow_platform.engine.transform import StepAt
 from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
@@ -54,6 +55,7 @@ class StreamAsset:
     strategy_name: str
     strategy: LoadStrategy
     steps: Sequence[Transformation]
+    step_at: StepAt
     checks: Sequence[Check]
     contract: Contract
 
@@ -182,6 +184,7 @@ class StreamAsset:
             strategy_name=self.strategy_name,
             load_id="",
             steps=self.steps,
+            step_at=self.step_at,
             checks=self.checks,
             contract=self.contract,
             reconcile=self.spec.reconcile or self.pipeline.reconcile,

@@ -156,6 +156,7 @@ def _stream(
         strategy_name=strategy_name,
         strategy=strategy,
         steps=resolve.steps(stream, document, path),
+        step_at=partial(document.locate, *path, "transform"),
         checks=resolve.checks(stream, document, path),
         contract=resolve.contract(stream, spec, (strategy_name, strategy), document, path),
     )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.projection import found, projected
 
 
 class Cast(RootModel[dict[str, str]], Transformation):
@@ -39,15 +40,8 @@ class Cast(RootModel[dict[str, str]], Transformation):
                 raise error.at(Location(path=name)) from None
         return types
 
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column]) -> str:
         """A SELECT of ``columns``, cast in place."""
-        for name in self.root:
-            sql.find_column(name, columns)
         types = self._types()
-        parts = [
-            f"CAST({sql.quote(column)} AS {types[column.lower()]}) AS {sql.quote(column)}"
-            if column.lower() in types
-            else sql.quote(column)
-            for column in columns
-        ]
-        return f"SELECT {', '.join(parts)} FROM input"
+        cast = {name: f"CAST({sql.quote(found(name, columns).name)} AS {types[name.lower()]})" for name in self.root}
+        return projected(columns, cast)

@@ -6,7 +6,8 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.projection import names_of
 
 
 class Deduplicate(Spec, Transformation):
@@ -31,15 +32,15 @@ class Deduplicate(Spec, Transformation):
             sql.ordering(self.order)
         return self
 
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column]) -> str:
         """A SELECT of all ``columns`` for the first row of each key."""
-        wanted = [self.by] if isinstance(self.by, str) else self.by
-        key = [sql.find_column(name, columns) for name in wanted]
-        rest = [sql.quote(column) for column in columns if column not in key]
+        wanted, names = [self.by] if isinstance(self.by, str) else self.by, names_of(columns)
+        key = [sql.find_column(name, names) for name in wanted]
+        rest = [sql.quote(name) for name in names if name not in key]
         # Ties by name, so that the choice does not hang on the order the source gave its columns in.
-        order = [sql.ordering(self.order, columns=columns)] if self.order is not None else []
+        order = [sql.ordering(self.order, columns=names)] if self.order is not None else []
         order += sorted(rest)
-        kept = ", ".join(sql.quote(column) for column in columns)
+        kept = ", ".join(sql.quote(name) for name in names)
         partition = ", ".join(sql.quote(column) for column in key)
         ordered = f" ORDER BY {', '.join(order)}" if order else ""
         return f"SELECT {kept} FROM input QUALIFY row_number() OVER (PARTITION BY {partition}{ordered}) = 1"
