@@ -132,23 +132,19 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    once = written_once.is_possible(result, query, wanted)
-    reconciled = not once and reconciliation.is_wanted(result, wanted)
-    assert result.shape is not None
-    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
-    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
-    judged = rejected.with_origins(result, judged, query, extraction.places)
+    ahead = written_once.how(result, query, wanted)
+    reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
     with (
         following(session, load.stream.name, extraction.scan) as followed,
         _threads_that_work(session, extraction.scan),
     ):
-        assert result.plan is not None
-        becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        put = session.stage if becomes_target else session.stage_apart
-        result.staged = written_once.write(result, judged) if once else put(judged, load.target)
+        if ahead == "no":
+            result.staged = _put(result, extraction, query, reconciled)
+        else:
+            result.staged = written_once.write(result, query, ahead == "readable")
     result.size = followed.size
-    if once:
-        written_once.look(result, wanted)
+    if result.ahead is not None:
+        written_once.look(result, query, wanted)
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
@@ -166,6 +162,18 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+def _put(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, reconciled: bool) -> Table:
+    """Stage the rows with what judges them, and with their hashes where they will be ``reconciled``."""
+    load, session, plan = result.load, result.session, result.plan
+    assert plan is not None
+    assert result.shape is not None
+    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
+    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
+    judged = rejected.with_origins(result, judged, query, extraction.places)
+    becomes_target = plan.target_is_new or load.strategy.replaces_target()
+    return (session.stage if becomes_target else session.stage_apart)(judged, load.target)
 
 
 @contextmanager

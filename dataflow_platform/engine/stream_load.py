@@ -35,9 +35,10 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """How many rows were written where they will be published, and whether the engine can read them there."""
+class WrittenAhead:
+    """The table that holds ``rows`` rows until it is published, and whether the engine can read it."""
 
+    table: Table
     rows: int
     readable: bool
 
@@ -79,7 +80,7 @@ class StagedLoad:
     started_at: datetime
     already: state.LoadRecord | None = None
     staged: Table | None = None
-    ahead: Ahead | None = None
+    ahead: WrittenAhead | None = None
     """Set where the rows were written at once where they will be published (see ``written_once``)."""
     plan: schema_contract.SchemaPlan | None = None
     shape: RowShape | None = None

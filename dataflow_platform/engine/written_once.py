@@ -1,35 +1,37 @@
 """Rows that are written once: straight from the source to where they are published, with no stage between.
 
-Here alone is said when. The rows of a load are staged where anything may be taken out of them, changed in them or
-chosen from them before they are published, and where ``reconcile: on`` wants them compared with a second time.
+Here alone is said when. The rows of a load are staged where they are changed or chosen from before they are published,
+where the destination cannot undo or look at what was written (see ``can_write_ahead``), and where ``reconcile: on``
+wants them compared with a second time. What breaks a row rule is taken out of what was written.
 """
 
-from dataflow_platform.core.base import State, Table
+from dataflow_platform.core.base import Ahead, State, Table
 from dataflow_platform.core.errors import DataError
-from dataflow_platform.core.sql import qualified
-from dataflow_platform.engine import reconciliation, transform, validate
-from dataflow_platform.engine.stream_load import Ahead, StagedLoad
+from dataflow_platform.core.load_plan import listed
+from dataflow_platform.core.session import PLACE
+from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.engine import planning, reconciliation, rejected, transform, validate
+from dataflow_platform.engine.stream_load import StagedLoad, WrittenAhead
 
 
-def is_possible(result: StagedLoad, query: transform.Query, wanted: State) -> bool:
-    """True where the rows of ``query`` are the whole table as they come; nothing was read so far."""
+def how(result: StagedLoad, query: transform.Query, wanted: State) -> Ahead:
+    """Whether the rows of ``query`` can be the whole table as they come, and be read once written; asked first."""
     load, plan = result.load, result.plan
     assert plan is not None
     assert result.shape is not None
     if not (plan.target_is_new or load.strategy.replaces_target()) or not load.strategy.takes_every_row:
-        return False
-    if load.reconcile == "on" or validate.row_rules(result.rules):
-        return False
-    # Rows that an earlier load took are recognised in the stage, and a cursor that no column shows is kept there.
-    if wanted.cursor is not None or query.cursor == transform.CARRIED_CURSOR or query.hidden:
-        return False
+        return "no"
+    # Rows that an earlier load took are recognised in the stage, and what no column of the table shows is kept there:
+    # a cursor the steps changed, the source's own values of a bad row, its place.
+    if load.reconcile == "on" or wanted.cursor is not None or query.cursor == transform.CARRIED_CURSOR or query.hidden:
+        return "no"
     # What becomes of the target's schema is known before the rows, and they need no more fitting.
     if plan.alterations or plan.guards or plan.absent or plan.required:
-        return False
+        return "no"
     if any(each.loses or not each.loaded or each.cast == "afterwards" for each in plan.fitted):
-        return False
+        return "no"
     able = result.session.can_write_ahead([*result.shape.columns, *result.added], load.target)
-    return able == "readable" or (able == "hidden" and not _is_looked_at(result))
+    return "no" if able == "hidden" and _is_looked_at(result) else able
 
 
 def _is_looked_at(result: StagedLoad) -> bool:
@@ -38,30 +40,54 @@ def _is_looked_at(result: StagedLoad) -> bool:
     return bool(result.rules or load.stream.cursor or load.strategy.reach not in ("row", "table"))
 
 
-def write(result: StagedLoad, query: str) -> Table:
+def write(result: StagedLoad, query: transform.Query, readable: bool) -> Table:
     """Write the rows of ``query`` where they will be published; the table that holds them until then."""
-    assert result.shape is not None
-    readable = result.session.can_write_ahead(result.shape.columns, result.load.target) == "readable"
-    table, rows = result.session.write_ahead(query, result.load.target)
-    result.ahead = Ahead(rows, readable)
+    table, rows = result.session.write_ahead(planning.staged_query(query.sql, result), result.load.target)
+    result.ahead = WrittenAhead(table, rows, readable)
     return table
 
 
-def look(result: StagedLoad, wanted: State) -> None:
-    """Let the engine read the rows where it can, and count those that are there; ``wanted``: where reading began."""
-    session, table, load = result.session, result.staged, result.load
-    assert table is not None
-    assert result.ahead is not None
-    rows = result.ahead.rows
-    if result.ahead.readable:
-        session.expose(table)
-        found = session.in_engine(f"SELECT count(*) FROM {qualified(table.schema, table.name)}")[0][0]
-        if found != rows:
+def look(result: StagedLoad, query: transform.Query, wanted: State) -> None:
+    """Let the engine read the rows where it can, count those that are there and mark the bad ones.
+
+    ``wanted``: where reading began.
+    """
+    session, ahead, load = result.session, result.ahead, result.load
+    assert ahead is not None
+    if ahead.readable:
+        session.expose(ahead.table)
+        found = session.in_engine(f"SELECT count(*) FROM {qualified(ahead.table.schema, ahead.table.name)}")[0][0]
+        if found != ahead.rows:
             raise DataError(
                 "load.corrupted",
-                f"{rows:,} rows were written and {found:,} are there; nothing was published",
+                f"{ahead.rows:,} rows were written and {found:,} are there; nothing was published",
                 where=f"{load.target.schema}.{load.target.name}",
                 fix="run it again; if it comes back, suspect the disk",
             )
+        if validate.row_rules(result.rules):
+            result.staged = _marked(result, query)
     if reconciliation.is_wanted(result, wanted):
-        result.reconciled = f"{rows:,} rows were written once, in the pass that read them; as many arrived"
+        result.reconciled = f"{ahead.rows:,} rows were written once, in the pass that read them; as many arrived"
+
+
+def _marked(result: StagedLoad, query: transform.Query) -> Table:
+    """A view of the rows written as a stage has them: with masks, and the source's own values of the bad ones.
+
+    Only the masks of bad rows are kept, and judged once: a rule may ask what time it is.
+    """
+    session, rules = result.session, result.rules
+    assert result.ahead is not None
+    rows, places, masks = session.placed(result.ahead.table), listed(PLACE), validate.mask_columns(rules)
+    marks = qualified(rejected.MARKED.schema, rejected.MARKED.name)
+    session.in_engine(
+        f"CREATE TEMP TABLE {quote(rejected.MARKED.name)} AS SELECT {places}, {listed(masks)} "
+        f"FROM ({validate.with_masks(rows, rules)}) AS judged WHERE {validate.is_bad(rules)}"
+    )
+    known = ", ".join(f"coalesce({quote(mask)}, 0) AS {quote(mask)}" for mask in masks)
+    judged = (
+        f"SELECT * EXCLUDE ({places}) REPLACE ({known}) FROM ({rows}) AS written LEFT JOIN {marks} AS bad "
+        f"USING ({places})"
+    )
+    stage = Table("temp", f"{result.load.target.name}__dataflow_stage")
+    session.in_engine(f"CREATE TEMP VIEW {quote(stage.name)} AS {rejected.with_origins(result, judged, query, {})}")
+    return stage

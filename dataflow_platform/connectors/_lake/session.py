@@ -1,8 +1,8 @@
 """One transaction on a lake: rows, quarantine, state and load record become one new version of one table."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,30 +10,18 @@ import duckdb
 from sqlglot import exp
 
 from dataflow_platform.connectors._lake import statements
+from dataflow_platform.connectors._lake.lake import Lake
 from dataflow_platform.connectors._lake.ledger import Ledger, Member, is_system
-from dataflow_platform.connectors._lake.log import DataFile, TableLog
+from dataflow_platform.connectors._lake.log import DataFile
 from dataflow_platform.connectors._lake.naming import folder_of, name_of
 from dataflow_platform.connectors._lake.next_version import OpenTable, publish
 from dataflow_platform.connectors._lake.partitioning import partition_columns
-from dataflow_platform.connectors._lake.store import Store
 from dataflow_platform.connectors._lake.working_table import WorkingTable
 from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, sweep
 from dataflow_platform.core.base import Ahead, Column, Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import qualified, quote
-
-
-@dataclass(frozen=True)
-class Lake:
-    """What a session needs of its destination."""
-
-    store: Store
-    log: Callable[[Table], TableLog]
-    partition_by: Mapping[str, Sequence[str]]
-    """Table (``schema.table`` or the bare name) -> the columns a new table is partitioned by."""
-    file_size: str
-    wait_seconds: float
 
 
 class LakeSession(Session):
@@ -109,6 +97,8 @@ class LakeSession(Session):
 
     def _working(self, table: Table) -> WorkingTable | None:
         """The table as it can be changed; None where the lake has none of that name."""
+        if table.name.endswith(_AHEAD) and table in self._staged:
+            return self._ahead(table)
         if table in self._staged or table.schema in ("", "temp"):
             return None
         if is_system(table.name):
@@ -173,8 +163,7 @@ class LakeSession(Session):
 
     def expose(self, table: Table) -> None:
         """Let the engine read ``table`` under its own name, as this session sees it."""
-        ahead = next((each.ahead for each in self._tables.values() if each.ahead and each.ahead.name == table), None)
-        working = ahead or self._working(table)
+        working = self._working(table)
         if working is not None:
             with self._told():
                 working.show()
@@ -305,13 +294,27 @@ class LakeSession(Session):
     def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
         """Write the rows as files that no version holds yet."""
         self.lock(target)
-        name = Table("main", f"{target.name}__dataflow_ahead")
+        name = Table("main", target.name + _AHEAD)
         opened, columns = self._look(target), self._described(f"({query})")
         opened.ahead = self._new(opened, name, columns)
         self._staged.add(name)
         # The last statement of the engine: its profile is looked at.
         opened.ahead.take_in(opened.pending.write(query, columns, self._layout(opened)))
         return name, sum(file.rows or 0 for file in opened.ahead.files)
+
+    def placed(self, table: Table) -> str:
+        """The rows with file and row number."""
+        return f"SELECT * FROM {self._ahead(table).rows}"
+
+    def take_out(self, table: Table, places: Table) -> int:
+        """Remember that these rows are gone: their files will be written anew."""
+        ahead = self._ahead(table)
+        gone = ahead.forget_hits(qualified(places.schema, places.name))
+        ahead.show()
+        return gone
+
+    def _ahead(self, table: Table) -> WorkingTable:
+        return next(each.ahead for each in self._tables.values() if each.ahead and each.ahead.name == table)
 
     def explain(self, error: duckdb.Error) -> DataflowError | None:
         """What the store says of its files."""
@@ -388,4 +391,5 @@ class LakeSession(Session):
         self.connection.close()
 
 
+_AHEAD = "__dataflow_ahead"
 _CHANGING = (exp.Insert, exp.Delete, exp.Update, exp.Alter)

@@ -16,7 +16,8 @@ from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
 from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
-from dataflow_platform.connectors.postgres.target_questions import BARE, COLUMNS, HOLDER
+from dataflow_platform.connectors.postgres.swapping import is_bare
+from dataflow_platform.connectors.postgres.target_questions import COLUMNS, HOLDER
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Ahead, Column, Session, Table
@@ -285,8 +286,7 @@ class PostgresSession(Session):
 
     def _bare(self, table: Table) -> bool:
         with self._told() as cursor:
-            cursor.execute(BARE, [table.schema, table.name])
-            return bool(cursor.fetchone()[0])
+            return is_bare(cursor, table)
 
     def _described(self, query: str) -> list[Column]:
         rows = self.connection.execute(f"DESCRIBE {query}").fetchall()
