@@ -249,6 +249,17 @@ def test_a_source_that_breaks_is_named_and_leaves_nothing(warehouse: Destination
         assert orphans(tmp_path / "lake" / "raw" / "t") == []
 
 
+def test_an_error_of_a_file_is_the_lakes_where_it_is_one_of_its_own(tmp_path: Path) -> None:
+    staged = stage(make(registry.destination("delta")(path=str(tmp_path / "lake"))))
+    (file,) = (tmp_path / "lake").rglob("part-*.parquet")
+    full = 'IO Error: Could not write file "{}": No space left on device'
+    told = staged.session.explain(duckdb.IOException(full.format(file)))
+    assert told is not None
+    assert told.code == "lake.disk_full"
+    assert staged.session.explain(duckdb.IOException(full.format("/elsewhere.csv"))) is None
+    staged.close()
+
+
 @pytest.mark.parametrize("kind", LAKES)
 def test_files_that_changed_are_found(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expose = LakeSession.expose

@@ -317,8 +317,9 @@ class LakeSession(Session):
         return next(each.ahead for each in self._tables.values() if each.ahead and each.ahead.name == table)
 
     def explain(self, error: duckdb.Error) -> DataflowError | None:
-        """What the store says of its files."""
-        return self._store.explained(error)
+        """What the store says of files that were written ahead; the source's may lie in a store like it."""
+        ours = any(each.pending.token in str(error) for each in self._tables.values() if each.ahead)
+        return self._store.explained(error) if ours else None
 
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Make files the whole table with the commit, once they are written. Old files stay readable."""
