@@ -23,7 +23,8 @@ def how(result: StagedLoad, query: transform.Query, wanted: State) -> Ahead:
         return "no"
     # Rows that an earlier load took are recognised in the stage, and what no column of the table shows is kept there:
     # a cursor the steps changed, the source's own values of a bad row, its place.
-    if load.reconcile == "on" or wanted.cursor is not None or query.cursor == transform.CARRIED_CURSOR or query.hidden:
+    unshown = query.cursor == transform.CARRIED_CURSOR or (query.hidden and validate.row_rules(result.rules))
+    if load.reconcile == "on" or wanted.cursor is not None or unshown:
         return "no"
     # What becomes of the target's schema is known before the rows, and they need no more fitting.
     if plan.alterations or plan.guards or plan.absent or plan.required:
@@ -42,7 +43,9 @@ def _is_looked_at(result: StagedLoad) -> bool:
 
 def write(result: StagedLoad, query: transform.Query, readable: bool) -> Table:
     """Write the rows of ``query`` where they will be published; the table that holds them until then."""
-    table, rows = result.session.write_ahead(planning.staged_query(query.sql, result), result.load.target)
+    left_out = f" EXCLUDE ({listed(query.hidden)})" if query.hidden else ""
+    rows_of = f"SELECT *{left_out} FROM ({planning.staged_query(query.sql, result)}) AS published"
+    table, rows = result.session.write_ahead(rows_of, result.load.target)
     result.ahead = WrittenAhead(table, rows, readable)
     return table
 
