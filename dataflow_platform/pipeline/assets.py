@@ -72,7 +72,7 @@ class StreamAsset:
 
         @dg.asset(
             key=self.key,
-            deps=[self.origin, *(dg.AssetKey(name.split(".")) for check in self.checks for name in check.upstream())],
+            deps=[self.origin, *sorted(self._upstream())],
             description=spec.description or None,
             group_name=pipeline.group or pipeline.name,
             kinds={self.source_type, self.destination_type},
@@ -91,6 +91,11 @@ class StreamAsset:
             yield from self._run(context, partitions)
 
         return load_stream
+
+    def _upstream(self) -> set[dg.AssetKey]:
+        """The tables that steps and checks read."""
+        readers: list[Transformation | Check] = [*self.steps, *self.checks]
+        return {dg.AssetKey(name.split(".")) for reader in readers for name in reader.upstream()}
 
     def check_names(self) -> list[str]:
         """The names of the asset's checks; ConfigError where two are the same."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
 from dataflow_platform.core.projection import found, projected
 
@@ -40,7 +40,7 @@ class Cast(RootModel[dict[str, str]], Transformation):
                 raise error.at(Location(path=name)) from None
         return types
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns``, cast in place."""
         types = self._types()
         cast = {name: f"CAST({sql.quote(found(name, columns).name)} AS {types[name.lower()]})" for name in self.root}

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.projection import names_of
 
 
@@ -14,7 +14,6 @@ class Deduplicate(Spec, Transformation):
     """Keeps one row for each key: the first by an order."""
 
     shorthand: ClassVar[str | None] = "by"
-    drops_rows: ClassVar[bool] = True
 
     by: list[str] | str = Field(
         min_length=1,
@@ -32,7 +31,12 @@ class Deduplicate(Spec, Transformation):
             sql.ordering(self.order)
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    @property
+    def rows(self) -> Rows:
+        """Some are left out."""
+        return "fewer"
+
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` for the first row of each key."""
         wanted, names = [self.by] if isinstance(self.by, str) else self.by, names_of(columns)
         key = [sql.find_column(name, names) for name in wanted]

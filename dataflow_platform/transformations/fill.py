@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, names_of, projected
 
@@ -53,7 +53,7 @@ class Fill(Spec, Transformation):
             sql.ordering(self.order)
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns``, the wanted ones filled in place."""
         wanted, by = chosen(self.columns, columns, "fill"), chosen(self.by, columns, "fill.by")
         groups = f"PARTITION BY {', '.join(sql.quote(column.name) for column in by)}" if by else ""
