@@ -13,6 +13,14 @@ Tables = Mapping[str, Sequence[Column]]
 """Tables of the destination that a step reads (``schema.table``) and their columns."""
 
 
+FLAG = "_dataflow_flag_"
+
+
+def flag(rule: str) -> str:
+    """The column that says which rows break a rule of a step; it travels to the end of the steps."""
+    return FLAG + rule
+
+
 @dataclass(frozen=True)
 class Promise:
     """What a step takes for granted of another table: ``broken_by``, a query, finds no row, else ``what`` is told."""
@@ -36,6 +44,13 @@ class Transformation(ABC):
 
         It may read the ``tables`` it asked for by ``upstream``; FROM stands once, ``input`` is called so in it.
         """
+
+    def rules(self) -> Mapping[str, str]:
+        """Rules by which the step judges each row: name -> what is wrong with one that breaks it.
+
+        Its SELECT has a boolean column ``flag(name)`` for each, TRUE for such a row, which goes to quarantine.
+        """
+        return {}
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""

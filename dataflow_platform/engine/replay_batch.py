@@ -67,7 +67,7 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
     _refuse_windows(query.sql, load)
     planning.plan(result, query)
     planning.refuse(result)
-    result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
     shape, plan = result.shape, result.plan

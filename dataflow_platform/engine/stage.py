@@ -129,7 +129,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
-    result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
     injection.reach("scanned")

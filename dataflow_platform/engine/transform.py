@@ -10,6 +10,7 @@ from sqlglot import exp
 from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
+from dataflow_platform.core.transformation import FLAG, flag
 from dataflow_platform.engine.lineage import Lineage, Origin, after
 
 CARRIED_CURSOR = "_dataflow_cursor"
@@ -39,7 +40,9 @@ class Query:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Extracted column -> column of the query that holds its value as it was before the steps."""
     hidden: tuple[str, ...] = ()
-    """The columns that only travel along for ``origins``."""
+    """The columns that only travel along, for ``origins`` and ``rules``."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
 
 
 StepAt = Callable[[int], Location]
@@ -91,6 +94,8 @@ def compose(
             _carry(select, name if position == 0 else alias, alias)
         if carried and cursor is not None:
             _carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
+        for rule in found.flagged_before[position]:
+            _carry(select, flag(rule), flag(rule))
         _read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
@@ -98,6 +103,8 @@ def compose(
     selected = ", ".join(quote(name) for name in output)
     for name, alias in lost.items():
         selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
+    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
+    selected += "".join(f", {quote(flag(rule))}" for rule in rules)
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
@@ -107,7 +114,8 @@ def compose(
         cursor=kept,
         plain=plain,
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
-        hidden=tuple(lost.values()),
+        hidden=(*lost.values(), *map(flag, rules)),
+        rules=rules,
     )
 
 
@@ -119,6 +127,8 @@ class _Inferred:
     columns: Sequence[Column]
     lineage: Lineage
     plain: Mapping[str, str]
+    flagged_before: list[list[str]] = field(default_factory=list)
+    """The rules of the steps before each step."""
 
 
 def _infer(
@@ -134,10 +144,14 @@ def _infer(
         try:
             select = sqlglot.parse_one(step.apply(found.columns, tables), read="duckdb", into=exp.Select)
             assert isinstance(select, exp.Select)
+            if step.rows == "anew" and (judged := [rule for before in steps[:position] for rule in before.rules()]):
+                raise _judged_before(judged[0])
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
-        found.lineage = after(select, found.lineage)
+        lineage = after(select, found.lineage)
+        found.lineage = {column.name: lineage[column.name] for column in found.columns}
+        found.flagged_before.append([rule for before in steps[:position] for rule in before.rules()])
         now: dict[str, str] = {}
         for projection in select.selects:
             if (name := _untouched(projection)) is not None:
@@ -145,6 +159,14 @@ def _infer(
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
         found.selects.append(select)
     return found
+
+
+def _judged_before(rule: str) -> ConfigError:
+    return ConfigError(
+        "transform.judged_before",
+        f"the step makes its rows anew, and rule '{rule}' of a step before sets single rows aside",
+        fix="leave such rows out before: filter, or a cast that makes them NULL",
+    )
 
 
 def _untouched(projection: exp.Expr) -> str | None:
@@ -161,7 +183,8 @@ def _after(connection: duckdb.DuckDBPyConnection, select: exp.Select, before: Se
     empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in before) or "NULL AS nothing"
     sql = f"DESCRIBE WITH input AS (SELECT {empty}) {select.sql(dialect='duckdb')}"
     try:
-        return [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
+        given = [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
+        return [column for column in given if not column.name.startswith(FLAG)]
     except duckdb.Error as error:
         raise ConfigError(
             "transform.binding",

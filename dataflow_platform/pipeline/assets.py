@@ -113,10 +113,12 @@ class StreamAsset:
         return names
 
     def _own_rules(self) -> dict[str, str]:
-        """The checks the load strategy brings: name and description."""
+        """The checks that load strategy, steps and contract bring: name and description."""
         rules = {KEY_RULE: "Every row has its whole primary key."} if self.strategy.needs_primary_key else {}
         if self.strategy.needs_cursor_values and self.stream.cursor:
             rules[CURSOR_RULE] = "Every row has a cursor value: its place in the history."
+        for step in self.steps:
+            rules |= step.rules()
         return rules | rule_names(self.contract)
 
     def _check_specs(self) -> list[dg.AssetCheckSpec]:

@@ -81,3 +81,19 @@ def test_what_does_not_fit_is_told_by_line_when_definitions_are_loaded(
     (error,) = load_folder(folder / "defs").built.problems
     assert isinstance(error, ConfigError)
     assert (error.code, error.where.line) == (code, line)
+
+
+def test_a_step_that_judges_rows_is_an_asset_check(yaml_project: Write) -> None:
+    cast = "- cast: {amount: {type: integer, misfit: quarantine}}\n        - join"
+    folder = yaml_project(
+        DECLARED.replace("- join", cast, 1).replace(
+            "\n        - aggregate: {by: [name], compute: {total: sum(amount)}}", ""
+        )
+    )
+    (folder / "inbox").mkdir()
+    (folder / "inbox" / "orders.csv").write_text("id,land,amount\n1,de,5\n2,de,many\n")
+    (folder / "inbox" / "countries.csv").write_text("code,name\nde,Germany\n")
+    defs = load_folder(folder / "defs").built.definitions()
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process()
+    (check,) = [found for found in result.get_asset_check_evaluations() if found.check_name == "cast_amount"]
+    assert (check.passed, check.metadata["failing rows"].value) == (False, 1)
