@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Scan, Session, Source, State
+from dataflow_platform.core.base import Scan, Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
@@ -27,6 +27,7 @@ from dataflow_platform.engine import (
     transform,
     upstream,
     validate,
+    written_once,
 )  # fmt: skip
 from dataflow_platform.engine.contract import policy
 from dataflow_platform.engine.cursor_boundary import settle_boundary
@@ -96,20 +97,22 @@ def _fill(result: StagedLoad) -> None:
     stream = pushdown.narrowed(load.stream, load.steps, load.window)
     extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
-        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.close()
 
 
 @contextmanager
-def told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
-    """Errors of the engine inside the block as what they meant: the source's own, or the query's."""
+def told_apart(
+    source: Source, extraction: extract.Extraction, where: str, session: Session | None = None
+) -> Iterator[None]:
+    """Errors of the engine inside the block as what they meant: the source's own, the session's, or the query's."""
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        known = source.explain(error) or query_errors.explained(error, where)
+        known = source.explain(error) or (session and session.explain(error)) or query_errors.explained(error, where)
         if known is None:
             raise
         raise known from error
@@ -133,19 +136,19 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if query.counted_at_source and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    reconciled = reconciliation.is_wanted(result, wanted)
-    assert result.shape is not None
-    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
-    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
-    judged = rejected.with_origins(result, judged, query, extraction.places)
+    ahead = written_once.how(result, query, wanted)
+    reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
     with (
         following(session, load.stream.name, extraction.scan) as followed,
         _threads_that_work(session, extraction.scan),
     ):
-        assert result.plan is not None
-        becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
+        if ahead == "no":
+            result.staged = _put(result, extraction, query, reconciled)
+        else:
+            result.staged = written_once.write(result, query, ahead == "readable")
     result.size = followed.size
+    if result.ahead is not None:
+        written_once.look(result, query, wanted)
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
@@ -163,6 +166,18 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+def _put(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, reconciled: bool) -> Table:
+    """Stage the rows with what judges them, and with their hashes where they will be ``reconciled``."""
+    load, session, plan = result.load, result.session, result.plan
+    assert plan is not None
+    assert result.shape is not None
+    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
+    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
+    judged = rejected.with_origins(result, judged, query, extraction.places)
+    becomes_target = plan.target_is_new or load.strategy.replaces_target()
+    return (session.stage if becomes_target else session.stage_apart)(judged, load.target)
 
 
 @contextmanager
@@ -205,7 +220,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif cursor and query.cursor:
         result.rows_read, greatest = extract.greatest_cursor(session, f"FROM {table}", query.cursor)
     else:
-        result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+        result.rows_read = result.count()
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     position = _position(result, extraction)
@@ -227,7 +242,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.after = replace(result.after, position=position)
     if load.stream.lookback is not None and wanted.cursor is not None and load.window is None:
         rejected.drop_known(result)
-    result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+    result.rows_staged = result.count()
 
 
 def _position(result: StagedLoad, extraction: extract.Extraction) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataflow_platform.core.errors import ConfigError, DataError, DataflowError,
 
 _VALUE = "correct the value at its source, or cast the column to a type that holds it"
 _NUL = "remove the NUL character: transform: - derive: {column: \"replace(column, chr(0), '')\"}"
+_NULS = ("NULL-byte", "NUL (0x00)")
 # SQLSTATE (five characters) or its class (two): what is to be done, and how.
 _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
     "55P03": (TransientError, "postgres.locked", "wait for who holds the table (pg_locks says), or raise wait_seconds"),
@@ -31,6 +32,11 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
 }
 
 
+def is_refused(error: duckdb.Error) -> bool:
+    """True where a value of a row is one that PostgreSQL does not hold."""
+    return any(word in str(error) for word in (REFUSED, *_NULS))
+
+
 def explained(server: PostgresConnection, error: BaseException) -> DataflowError:
     """The platform's error for ``error``, without the password; ``server`` is the one that was spoken to."""
     import psycopg2
@@ -50,7 +56,7 @@ def explained(server: PostgresConnection, error: BaseException) -> DataflowError
         )
     if "No space left" in text and isinstance(error, duckdb.Error):
         return ConfigError("engine.disk_full", f"the disk is full: {line}", where=where, fix="free space, run again")
-    if "NULL-byte" in text or "NUL (0x00)" in text:
+    if any(word in text for word in _NULS):
         return DataError(
             "postgres.value", "PostgreSQL holds no text with a NUL character, and a row has one", where=where, fix=_NUL
         )

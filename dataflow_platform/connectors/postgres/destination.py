@@ -14,7 +14,8 @@ from dataflow_platform.connectors.postgres.constraints import ForeignKey, Foreig
 from dataflow_platform.connectors.postgres.declarations import Declarations
 from dataflow_platform.connectors.postgres.dialect import IDENTIFIER_BYTES
 from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
-from dataflow_platform.connectors.postgres.session import PostgresSession, Server
+from dataflow_platform.connectors.postgres.server import Server
+from dataflow_platform.connectors.postgres.session import PostgresSession
 from dataflow_platform.connectors.postgres.source import Postgres, PostgresStream
 from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError
