@@ -109,7 +109,9 @@ def test_a_clock_of_its_own_reads_a_little_more() -> None:
         ("snowflake", "TIMESTAMP_LTZ(9)", "TIMESTAMPTZ"),
         ("snowflake", "DECIMAL(38, 0)", "DECIMAL(38,0)"),
         ("bigquery", "INT64", "BIGINT"),
-        ("bigquery", "NUMERIC(10, 2)", "DECIMAL(38,9)"),
+        ("bigquery", "NUMERIC(10,2)", "DECIMAL(10,2)"),
+        ("bigquery", "BIGNUMERIC(50,10)", "NUMBER"),
+        ("bigquery", "timestamp(12)", None),  # picoseconds
         ("bigquery", "BIGNUMERIC", "NUMBER"),
         ("bigquery", "STRUCT<a INT64, b STRING>", "JSON"),
         ("trino", "timestamp(6) with time zone", "TIMESTAMPTZ"),

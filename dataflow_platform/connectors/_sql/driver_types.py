@@ -28,7 +28,7 @@ def told_by_cursor(driver: str, description: Sequence[Any]) -> list[str]:
     told = []
     for _, code, _, _, precision, scale, *_ in description:
         if isinstance(code, str):
-            word = code.lower()
+            word = code.lower().removesuffix("_type")  # which HiveServer2 adds
         elif driver in ("psycopg2", "psycopg"):
             word = _POSTGRES.get(code, "")
         elif driver == "snowflake":
@@ -47,3 +47,10 @@ def keep_texts(connection: Any, record: object) -> None:
 
     as_text = extensions.new_type((1082, 1083, 1114, 1184), "TIMES_AS_TEXT", lambda value, cursor: value)
     extensions.register_type(as_text, connection)
+
+
+def begin_session(statement: str, connection: Any, record: object) -> None:
+    """Run ``statement`` on a connection that was just opened."""
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
