@@ -1,5 +1,6 @@
 """Google BigQuery."""
 
+import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +14,6 @@ from dataflow_platform.core.progress import Progress, report
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from google.cloud.bigquery import Client, SchemaField
 
 _SECONDS = 60.0
 """How long a question may be tried again; the client's own way is ten minutes without a word."""
@@ -108,28 +108,24 @@ class BigQuery(SqlSource):
         self, connection: "sa.Connection", schema: str | None, table: str
     ) -> list[tuple[str, str | None, str]]:
         """Name, kind and type words of the top columns: SQLAlchemy's dialect adds those inside a STRUCT."""
-        from google.api_core.exceptions import NotFound
-        from google.cloud.bigquery import TableReference
-
         dataset = schema or self.dataset
         if not dataset:
             return []
         place = dataset if "." in dataset else f"{self.project}.{dataset}"
+        reference = _google("cloud.bigquery").TableReference.from_string(f"{place}.{table}")
         try:
-            found = _client(connection).get_table(TableReference.from_string(f"{place}.{table}"), **_patience())
-        except NotFound:
+            found = _client(connection).get_table(reference, **_patience())
+        except _google("api_core.exceptions").NotFound:
             return []
         return self._typed(found.schema)
 
     def described_query(self, connection: "sa.Connection", query: str) -> list[tuple[str, str | None, str]]:
         """Name, kind and type words of a query's columns by a dry run, which reads and costs nothing."""
-        from google.cloud.bigquery import QueryJobConfig
-
-        client = _client(connection)
-        job = client.query(query, job_config=QueryJobConfig(dry_run=True), job_retry=None, **_patience())
+        dry = _google("cloud.bigquery").QueryJobConfig(dry_run=True)
+        job = _client(connection).query(query, job_config=dry, job_retry=None, **_patience())
         return self._typed(job.schema)
 
-    def _typed(self, fields: "list[SchemaField]") -> list[tuple[str, str | None, str]]:
+    def _typed(self, fields: list[Any]) -> list[tuple[str, str | None, str]]:
         return [
             (field.name, kinds.kind_of_words(words, self.facts.kinds), words)
             for field in fields
@@ -138,25 +134,27 @@ class BigQuery(SqlSource):
 
 
 def _patience() -> dict[str, Any]:
-    from google.cloud.bigquery import DEFAULT_RETRY
-
-    return {"retry": DEFAULT_RETRY.with_timeout(_SECONDS), "timeout": _SECONDS}
+    return {"retry": _google("cloud.bigquery").DEFAULT_RETRY.with_timeout(_SECONDS), "timeout": _SECONDS}
 
 
-def _client(connection: "sa.Connection") -> "Client":
+def _google(module: str) -> Any:
+    """A module of the driver, which ships no types."""
+    return importlib.import_module(f"google.{module}")
+
+
+def _client(connection: "sa.Connection") -> Any:
     driver: Any = connection.connection.driver_connection
-    client: Client = driver._client  # as SQLAlchemy's dialect takes it
-    return client
+    return driver._client  # as SQLAlchemy's dialect takes it
 
 
-def _listed(client: "Client", project: str) -> Iterator[tuple[str, str, str]]:
+def _listed(client: Any, project: str) -> Iterator[tuple[str, str, str]]:
     """Dataset, name and kind of each table, a page at a time."""
     for dataset in client.list_datasets(project, **_patience()):
         for table in client.list_tables(dataset.reference, **_patience()):
             yield dataset.dataset_id, table.table_id, table.table_type
 
 
-def _words(field: "SchemaField") -> str:
+def _words(field: Any) -> str:
     """The type as DDL writes it; of a NUMERIC with the digits it has by itself."""
     words = str(field.field_type).lower()
     if field.precision:

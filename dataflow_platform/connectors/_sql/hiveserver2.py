@@ -1,5 +1,6 @@
 """What Hive and Spark SQL share: the Thrift protocol of HiveServer2, by pyhive, and the catalogue by its statements."""
 
+import importlib
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,10 +90,10 @@ class HiveServer2(ServerFields):
 
 def _compiler() -> "type[sa.sql.compiler.SQLCompiler]":
     """pyhive's own takes a column apart at every dot, also at those inside of a name or a template."""
-    from pyhive.sqlalchemy_hive import HiveCompiler
+    compiler: Any = importlib.import_module("pyhive.sqlalchemy_hive").HiveCompiler
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    class OneTable(HiveCompiler):  # type: ignore[misc]
+    class OneTable(compiler):  # type: ignore[misc]
         def visit_column(self, column: Any, *args: Any, **given: Any) -> str:
             # There is one table, and Hive knows no name of three parts.
             return SQLCompiler.visit_column(self, column, *args, **{**given, "include_table": False})

@@ -52,7 +52,8 @@ _MEANINGS = (
     ),
     _Meaning(
         r"database \"?[^\" ]*\"? does not exist|Unknown database|Cannot open database|ORA-12514|SQL1013N"
-        r"|unable to open database file|Catalog '[^']*' (does not exist|not found)",
+        r"|unable to open database file|I/O error during \"open\" operation for file"
+        r"|Catalog '[^']*' (does not exist|not found)",
         ("3D000", "4060"),
         ConfigError,
         "sql.database",

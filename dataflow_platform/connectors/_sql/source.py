@@ -270,13 +270,13 @@ class SqlSource(Source):
                 return described
         whole: sa.ColumnClause[Any] = sa.literal_column("*")
         empty = sa.select(whole).select_from(selecting.origin(None, None, query, []))
-        result = connection.execute(empty.where(sa.text("1 = 0")))
-        told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
-        # By place: a dialect may spell the names otherwise than its driver.
-        return [
-            (name, kinds.kind_of_words(words, self.facts.kinds), words)
-            for name, words in zip(result.keys(), told, strict=True)
-        ]
+        with connection.execute(empty.where(sa.text("1 = 0"))) as result:
+            told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
+            # By place: a dialect may spell the names otherwise than its driver.
+            return [
+                (name, kinds.kind_of_words(words, self.facts.kinds), words)
+                for name, words in zip(result.keys(), told, strict=True)
+            ]
 
     def _settled(self, known: Sequence[tuple[str, str | None, str]], options: SqlStream) -> list[Column]:
         """The columns with a type each: the person's word before the catalogue's; ConfigError where there is none."""
