@@ -190,6 +190,13 @@ def literal(value: object) -> str:
     )
 
 
+def literal_as_written(value: object) -> str:
+    """A value of a YAML file as a literal: 0.1 is the DECIMAL 0.1, as a DOUBLE it would be another number."""
+    if isinstance(value, float) and math.isfinite(value):
+        return literal(Decimal(repr(value)))
+    return literal(value)
+
+
 def find_column(name: str, columns: Iterable[str]) -> str:
     """``name`` as spelled in ``columns``; case does not matter, as in DuckDB. ConfigError ``column.unknown``."""
     known = list(columns)

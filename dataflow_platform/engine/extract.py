@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from dataflow_platform.core.base import Scan, Session, Source, State, Stream, Window
+from dataflow_platform.core.base import Column, Scan, Session, Source, State, Stream, Window
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, quote
 from dataflow_platform.engine import reading_range
@@ -30,6 +30,11 @@ class Extraction:
     """The transaction of ``connection`` is this extraction's own."""
     held_back: str | None = None
     """SQL over the source's rows: TRUE where a row waits above the upper bound; None where there is none."""
+
+    @property
+    def shape(self) -> list[Column]:
+        """The columns with their types."""
+        return [Column(name, self.types[name]) for name in self.columns]
 
     @property
     def one_shot(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Scan, Session, Source, State, Table
+from dataflow_platform.core.base import Scan, Session, Source, State
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
@@ -25,6 +25,7 @@ from dataflow_platform.engine import (
     source_lines,
     state,
     transform,
+    upstream,
     validate,
 )  # fmt: skip
 from dataflow_platform.engine.contract import policy
@@ -66,6 +67,7 @@ def refuse_unfit(load: StreamLoad) -> None:
     """Raise a ConfigError where contract, key or destination do not fit the load strategy."""
     policy.check(load.contract, load.strategy, load.strategy_name)
     reading_range.refuse_unfit(load.stream, load.strategy, load.strategy_name)
+    transform.refuse_unfit(load.steps, load.stream.cursor, load.step_at)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
             "stream.primary_key",
@@ -116,15 +118,19 @@ def told_apart(source: Source, extraction: extract.Extraction, where: str) -> It
 def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
     load, session = result.load, result.session
     keep = (*extraction.columns, *extraction.places)
-    query = transform.compose(extraction.query, extraction.columns, load.steps, load.stream.cursor, keep)
-    result.source_types = extraction.types
+    query = transform.compose(
+        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
+    result.source_types, result.makes_rows = extraction.types, query.makes_rows
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
-    result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
-    require_tables(load, session)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
     injection.reach("scanned")
-    if query.drops_rows and extraction.one_shot:
+    if query.counted_at_source and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
     reconciled = reconciliation.is_wanted(result, wanted)
@@ -178,22 +184,6 @@ def _threads_that_work(session: Session, scan: Scan) -> Iterator[None]:
             settings.execute(f"SET threads = {int(row[0]) if row else 1}")
 
 
-def require_tables(load: StreamLoad, session: Session) -> None:
-    """Checks may compare with other tables of the destination: they have to be there."""
-    for position, check in enumerate(load.checks):
-        for name in check.upstream():
-            schema, _, table = name.rpartition(".")
-            compared = Table(schema, table)
-            if session.columns(compared) is None:
-                raise ConfigError(
-                    "table.unknown",
-                    f"the check compares with {name}, and there is no such table",
-                    where=f"checks[{position}]",
-                    fix=f"materialize {name.replace('.', '/')} first, or correct the name",
-                )
-            session.expose(compared)
-
-
 def _land(session: Session, extraction: extract.Extraction) -> None:
     """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
@@ -206,7 +196,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     table = qualified(staged.schema, staged.name)
     cursor = load.stream.cursor
     greatest: str | None = None
-    if query.drops_rows:
+    if query.counted_at_source:
         # What the steps dropped is gone from the stage: rows and cursor are taken from the source's side.
         if cursor:
             result.rows_read, greatest = extract.greatest_cursor(session, extraction.query, cursor)

@@ -25,7 +25,8 @@ _TABLES = {
     LOADS: "load_id VARCHAR, pipeline VARCHAR, stream VARCHAR, target VARCHAR, run_id VARCHAR, "
     "partition_key VARCHAR, strategy VARCHAR, started_at TIMESTAMPTZ, committed_at TIMESTAMPTZ, rows_read BIGINT, "
     "rows_loaded BIGINT, rows_quarantined BIGINT, rows_filtered BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
-    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR, primary_key VARCHAR",
+    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR, primary_key VARCHAR, "
+    "rows_made BIGINT",
     QUARANTINE: "quarantine_id VARCHAR, load_id VARCHAR, run_id VARCHAR, pipeline VARCHAR, stream VARCHAR, "
     "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ, "
     "source_values VARCHAR, source_types VARCHAR, judged_values VARCHAR, source_position VARCHAR, strategy VARCHAR, "
@@ -36,7 +37,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class LoadRecord:
-    """What one load did. ``read = loaded + quarantined + filtered`` always holds; sizes in rows."""
+    """What one load did. ``read + made = loaded + quarantined + filtered`` always holds; sizes in rows."""
 
     load_id: str
     pipeline: str
@@ -60,6 +61,8 @@ class LoadRecord:
     """JSON list of ``{name, passed, severity, failing}``: what the checks said before the commit."""
     primary_key: str | None = None
     """JSON list of the columns that told the rows apart; None for a load of before it was kept."""
+    rows_made: int | None = 0
+    """Rows that steps made beyond those read (a list opened, a join); None for a load of before it was kept."""
 
 
 def system_table(schema: str, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dataflow_platform.core import cursor_range, registry
+from dataflow_platform.core import condition, cursor_range, registry
 from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
@@ -82,7 +82,7 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
     # A misspelt key is also a missing one: what is there and wrong explains more than what is not.
     problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     typed = tuple(part for part in problem["loc"] if isinstance(part, int) or not part.startswith("function-"))
-    inner = tuple(part for part in typed if part not in STREAM_TAGS)
+    inner = tuple(part for part in typed if part not in STREAM_TAGS | condition.TAGS)
     where = document.locate(*path, *inner)
     name = str(inner[-1]) if inner else ""
     if problem["type"] == "extra_forbidden":
@@ -104,7 +104,8 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
 
 def _fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that are valid at ``path`` inside ``kind``."""
-    candidates = [kind]
+    root = kind.model_fields.get("root")
+    candidates = [kind] if root is None else [kind, *_models(root.annotation)]
     for part in path:
         named = next((each for each in candidates if each.__name__ == part), None)
         if named is not None:  # of several models the one the value was taken for

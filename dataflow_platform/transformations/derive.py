@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.projection import names_of, projected
 
 
 class Derive(RootModel[dict[str, str]], Transformation):
@@ -35,13 +36,8 @@ class Derive(RootModel[dict[str, str]], Transformation):
             seen[name.lower()] = name
         return self
 
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns``, replaced ones in place, and the new columns behind them."""
-        made = {name.lower(): sql.expression(text, columns=columns, scope="window") for name, text in self.root.items()}
-        known = {column.lower() for column in columns}
-        parts = [
-            f"{made[column.lower()]} AS {sql.quote(column)}" if column.lower() in made else sql.quote(column)
-            for column in columns
-        ]
-        parts += [f"{made[name.lower()]} AS {sql.quote(name)}" for name in self.root if name.lower() not in known]
-        return f"SELECT {', '.join(parts)} FROM input"
+        names = names_of(columns)
+        made = {name: sql.expression(text, columns=names, scope="window") for name, text in self.root.items()}
+        return projected(columns, made)

@@ -1,34 +1,42 @@
 """Transformation ``filter``."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column, Rows, Tables, Transformation
+from dataflow_platform.core.condition import SqlOrCondition
+from dataflow_platform.core.projection import names_of
 
 
-class Filter(RootModel[str], Transformation):
-    """Keeps the rows for which a SQL expression is true."""
+class Filter(RootModel[SqlOrCondition], Transformation):
+    """Keeps the rows for which a condition is true."""
 
     model_config = ConfigDict(frozen=True)
-    drops_rows: ClassVar[bool] = True
 
-    root: str = Field(
-        description="SQL expression over the row, such as `dest is not null`. A row for which it is false or NULL goes."
+    root: SqlOrCondition = Field(
+        description="SQL expression over the row, such as `dest is not null`, or a condition as data, such as "
+        "`{field: dest, operator: in, value: [JFK, LAX]}`, joined by `and`, `or`, `not`. A row for which it is false "
+        "or NULL goes."
     )
 
     @model_validator(mode="after")
     def _check(self) -> "Filter":
-        sql.expression(self.root, scope="row")
+        sql.expression(self.condition(), scope="row")
         return self
 
-    def apply(self, columns: Sequence[str]) -> str:
-        """A SELECT of all ``columns`` for the rows that pass."""
-        kept = ", ".join(sql.quote(column) for column in columns)
-        return f"SELECT {kept} FROM input WHERE {sql.expression(self.root, columns=columns, scope='row')}"
+    @property
+    def rows(self) -> Rows:
+        """Some are left out."""
+        return "fewer"
 
-    def condition(self) -> str | None:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
+        """A SELECT of all ``columns`` for the rows that pass."""
+        names = names_of(columns)
+        kept = ", ".join(map(sql.quote, names))
+        return f"SELECT {kept} FROM input WHERE {sql.expression(self.condition(), columns=names, scope='row')}"
+
+    def condition(self) -> str:
         """The expression."""
-        return self.root
+        return self.root if isinstance(self.root, str) else self.root.sql()

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.projection import names_of
 
 
 class Rename(RootModel[dict[str, str]], Transformation):
@@ -19,11 +20,12 @@ class Rename(RootModel[dict[str, str]], Transformation):
         description="Old name to new name, such as `dest: destination`. Two columns may swap their names.",
     )
 
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns`` under their new names."""
+        names = names_of(columns)
         new_names: dict[str, str] = {}
         for old, new in self.root.items():
-            found = sql.find_column(old, columns)
+            found = sql.find_column(old, names)
             if found in new_names:
                 raise ConfigError(
                     "column.duplicate", f"rename names the column '{found}' twice", where=old,
@@ -31,7 +33,7 @@ class Rename(RootModel[dict[str, str]], Transformation):
                 )  # fmt: skip
             new_names[found] = new
         taken: dict[str, str] = {}
-        for column in columns:
+        for column in names:
             new = new_names.get(column, column)
             if new.lower() in taken:
                 raise ConfigError(
@@ -42,6 +44,6 @@ class Rename(RootModel[dict[str, str]], Transformation):
             taken[new.lower()] = column
         parts = [
             f"{sql.quote(column)} AS {sql.quote(new_names[column])}" if column in new_names else sql.quote(column)
-            for column in columns
+            for column in names
         ]
         return f"SELECT {', '.join(parts)} FROM input"

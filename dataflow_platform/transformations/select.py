@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.projection import found
 
 
 class Select(RootModel[list[str]], Transformation):
@@ -27,9 +28,9 @@ class Select(RootModel[list[str]], Transformation):
             )  # fmt: skip
         return self
 
-    def apply(self, columns: Sequence[str]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of the listed columns, spelled as in ``columns``."""
-        return f"SELECT {', '.join(sql.quote(sql.find_column(name, columns)) for name in self.root)} FROM input"
+        return f"SELECT {', '.join(sql.quote(found(name, columns).name) for name in self.root)} FROM input"
 
     def selection(self) -> tuple[str, ...] | None:
         """The listed columns."""

@@ -105,3 +105,38 @@ def test_the_plan_and_the_rows_kept_out_are_shown_on_the_asset(project: Path) ->
         kept = connection.execute("SELECT row_values FROM shop._dataflow_quarantine").fetchall()
     # The value as it came, not as it would have been cast.
     assert kept == [('{"id":3,"v":"many","extra":"y"}',)]
+
+
+STEPS = """\
+      transform:
+        - rename: {v: amount}
+        - derive: {double: amount * 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "says", "fix"),
+    [
+        # The column was renamed two steps before, so `v` is unknown there.
+        ("filter: v > 1", "[column.unknown] unknown column 'v'", "amount, double"),
+        ("filter: amont > 1", "[column.unknown] unknown column 'amont'", "did you mean 'amount'?"),
+        ("derive: {x: upper(double)}", "No function matches the given name and argument types 'upper(BIGINT)'", ""),
+        ("clean: [double]", "clean takes texts, column 'double' is BIGINT", "cast it to varchar"),
+    ],
+)
+def test_a_step_that_does_not_fit_is_told_by_line_before_anything_is_read(
+    project: Path, step: str, says: str, fix: str
+) -> None:
+    steps = f"{STEPS}        - {step}\n"
+    declared = DECLARED.replace("      from: {path: orders.csv}\n", f"      from: {{path: orders.csv}}\n{steps}", 1)
+    line = declared.splitlines().index(f"        - {step}") + 1
+    (project / "defs" / "defs.yaml").write_text(declared)
+    result = plan("shop", "orders")
+    assert result.exit_code == 2
+    assert says in result.output
+    assert f"defs.yaml:{line} attributes.streams[0].transform[2]" in result.output
+    assert fix in result.output
+    # The run says the same: its step fails before a row is staged.
+    failed = run(project).filter_events(lambda event: event.is_step_failure)
+    texts = [str(event.step_failure_data.user_failure_data.description) for event in failed]
+    assert [says in text and f"defs.yaml:{line}" in text for text in texts] == [True]

@@ -1,7 +1,7 @@
 """Every transformation, run by DuckDB over a small table."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow_platform.core import registry
-from dataflow_platform.core.base import Transformation
+from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.engine import transform
+from tests.transformations import stepping
+from tests.transformations.stepping import run, step
 
 COLUMNS = ("id", "Dest", "distance", "air_time")
+TYPES = ("INTEGER", "VARCHAR", "INTEGER", "DOUBLE")
 ROWS = [
     (1, "JFK", 100, 2.0),
     (2, None, 200, 4.0),
@@ -24,12 +28,6 @@ ROWS = [
 ]
 
 
-def step(name: str, value: Any) -> Transformation:
-    cls: Any = registry.transformation(name)
-    made: Transformation = cls.model_validate(value)
-    return made
-
-
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:") as found:
@@ -38,25 +36,15 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield found
 
 
-def run(connection: duckdb.DuckDBPyConnection, made: Transformation, columns: Sequence[str] = COLUMNS) -> Any:
-    cursor = connection.execute(made.apply(columns))
-    return [column[0] for column in cursor.description], cursor.fetchall()
-
-
-def refusal(name: str, value: Any, columns: Sequence[str] = COLUMNS) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        step(name, value).apply(columns)
-    assert caught.value.fix
-    return caught.value
+def refusal(name: str, value: Any) -> ConfigError:
+    return stepping.refusal(name, value, list(map(Column, COLUMNS, TYPES)))
 
 
 def test_every_step_is_known_by_its_name_and_says_what_it_is() -> None:
-    assert registry.names("transformations") == ["cast", "deduplicate", "derive", "filter", "rename", "select"]
-    for name in registry.names("transformations"):
-        cls = registry.transformation(name)
-        assert cls.__doc__
-        # Only these two may lose rows: the row counts of all others must match.
-        assert cls.drops_rows is (name in ("filter", "deduplicate"))
+    names = registry.names("transformations")
+    assert {"cast", "clean", "deduplicate", "derive", "drop", "filter", "flatten", "rename", "select"} <= set(names)
+    for name in names:
+        assert registry.transformation(name).__doc__
 
 
 def test_filter_lets_only_true_pass(connection: duckdb.DuckDBPyConnection) -> None:
@@ -139,7 +127,7 @@ def test_any_permutation_of_names_is_a_rename(order: list[str]) -> None:
     with duckdb.connect(":memory:") as connection:
         connection.execute("CREATE TABLE input AS SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d")
         made = step("rename", dict(zip("abcd", order, strict=True)))
-        assert run(connection, made, "abcd") == (list(order), [(1, 2, 3, 4)])
+        assert run(connection, made) == (list(order), [(1, 2, 3, 4)])
 
 
 def test_select_orders_and_keeps_the_tables_spelling(connection: duckdb.DuckDBPyConnection) -> None:
@@ -165,7 +153,38 @@ def test_cast_refuses_unknown_types_and_columns() -> None:
     assert "did you mean 'integer'" in refusal("cast", {"id": "intger"}).fix
     assert refusal("cast", {"id": "integer); drop table input --"}).code == "type.unknown"
     assert refusal("cast", {"idd": "integer"}).code == "column.unknown"
+    assert refusal("cast", {"id": {"type": "integer", "format": "%d"}}).code == "cast.format"
+    assert str(refusal("cast", {"id": {"type": "intger", "misfit": "null"}}).where) == "id"
     assert refusal("cast", {"id": "integer", "ID": "integer"}).code == "column.duplicate"
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "wanted"),
+    [
+        ({"type": "integer", "misfit": "null"}, "x", None),
+        ({"type": "integer", "misfit": "null"}, "7", "7"),
+        ({"type": "date", "format": "%d.%m.%Y"}, "31.12.2024", "2024-12-31"),
+        ({"type": "date", "format": "%d.%m.%Y", "misfit": "null"}, "2024-12-31", None),
+        ({"type": "timestamp", "format": "%Y%m%d %H%M"}, "20241231 2359", "2024-12-31 23:59:00"),
+        ({"type": "time", "format": "%H.%M"}, "23.59", "23:59:00"),
+        ({"type": "decimal(4,2)", "misfit": "null"}, "123.4", None),
+    ],
+)
+def test_cast_by_a_format_and_with_misfits(to: dict[str, str], text: str, wanted: str | None) -> None:
+    (value,) = stepping.over(f"SELECT '{text}' AS v", step("cast", {"v": to}))[1][0]
+    assert (None if value is None else str(value)) == wanted
+
+
+def test_cast_flags_the_rows_that_go_to_quarantine() -> None:
+    made = step("cast", {"Dest": {"type": "integer", "misfit": "quarantine"}})
+    assert made.rules() == {"cast_dest": "Dest is no integer"}
+    with duckdb.connect() as connection:
+        connection.execute("""CREATE TABLE input AS SELECT unnest(['1', 'x', NULL]) AS "Dest" """)
+        query = transform.compose(connection, "FROM input", [Column("Dest", "VARCHAR")], [made], None)
+        assert query.columns == ("Dest",)
+        # NULL is a value of every type.
+        wanted = [(1, False), (None, True), (None, False)]
+        assert connection.execute(query.sql).fetchall() == wanted
 
 
 def test_deduplicate_keeps_the_first_by_the_order(connection: duckdb.DuckDBPyConnection) -> None:
@@ -183,7 +202,7 @@ def test_deduplicate_does_not_hang_on_the_order_rows_come_in() -> None:
             connection.execute("CREATE TABLE input (key VARCHAR, seen INTEGER, what VARCHAR)")
             connection.executemany("INSERT INTO input VALUES (?, ?, ?)", rows)
             made = step("deduplicate", {"by": ["key"], "order": "seen desc"})
-            assert run(connection, made, ("key", "seen", "what"))[1] == [("k", 1, "a")]
+            assert run(connection, made)[1] == [("k", 1, "a")]
 
 
 def test_deduplicate_works_where_every_column_is_the_key(connection: duckdb.DuckDBPyConnection) -> None:
@@ -212,4 +231,4 @@ def test_hostile_names_stay_names() -> None:
             step("deduplicate", 'a"b'),
             step("derive", {'n"ew': '"a""b" + 1'}),
         ):
-            assert run(connection, made, names)[1][0][:5] == (0, 1, 2, 3, 4)
+            assert run(connection, made)[1][0][:5] == (0, 1, 2, 3, 4)
