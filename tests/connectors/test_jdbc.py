@@ -1,8 +1,10 @@
 """The JDBC source against H2, HSQLDB and Derby as servers; how to install them: tests/fixtures/jdbc_servers.py."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -229,6 +231,15 @@ def test_a_url_holds_no_secret(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         Jdbc(url=url, jars=[])
     assert refused.value.code == "jdbc.url"
+
+
+def test_java_runs_in_utc_whatever_the_machine_does() -> None:
+    # java.sql.Timestamp holds wall times of the machine's zone, in which 2:30 was missing on 2024-03-10.
+    code = "from dataflow_platform.connectors.jdbc.virtual_machine import java; "
+    code += "print(java('java.sql.Timestamp').valueOf('2024-03-10 02:30:00'))"
+    environment = {**os.environ, "TZ": "America/New_York"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "2024-03-10 02:30:00.0"
 
 
 def test_the_class_is_what_its_source_says(tmp_path: Path) -> None:
