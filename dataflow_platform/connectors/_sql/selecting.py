@@ -133,7 +133,11 @@ def bound(value: Any, kind: str) -> "sa.BindParameter[Any]":
         return sa.bindparam(None, value, sa.Date())
     if kind == "DOUBLE":
         return sa.bindparam(None, value, sa.Double())
-    return sa.bindparam(None, value, sa.DateTime(timezone=kind == "TIMESTAMPTZ"))
+    if kind == "TIMESTAMPTZ":
+        # Some drivers write the wall time and leave the zone out.
+        zoned = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return sa.bindparam(None, zoned, sa.TIMESTAMP(timezone=True))
+    return sa.bindparam(None, value, sa.DateTime())
 
 
 def _value(kind: str, text: str, facts: SqlFacts, filtered: frozenset[str]) -> Any:
