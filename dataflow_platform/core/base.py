@@ -181,6 +181,14 @@ class Session(ABC):
         """As ``stage``, for rows that will be chosen from and never become the target as they are."""
         return self.stage(query, target)
 
+    def fill(self, staged: Table, query: str) -> None:
+        """Put the rows of ``query``, a UNION ALL somewhere inside, into the empty ``staged``, all its parts at once."""
+        # DuckDB 1.5 runs the parts of a UNION ALL one after another into CREATE TABLE AS and INSERT; not into MERGE.
+        self.connection.execute(
+            f"MERGE INTO {qualified(staged.schema, staged.name)} USING ({query}) AS arriving ON (FALSE) "
+            "WHEN NOT MATCHED THEN INSERT"
+        )
+
     def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
         """Called when rows were written to or removed from the staging table: a session may keep them now,
         where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""

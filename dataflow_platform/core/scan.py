@@ -18,6 +18,7 @@ class Scan:
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     ``lines``: at which lines records of a file begin, see there; set where every look gives a file's rows in order.
     ``serial``: the rows come by one thread, whatever the engine has.
+    ``legs``: the relation is a UNION ALL of so many queries that may be read at once, each by one thread.
     ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
 
@@ -33,3 +34,4 @@ class Scan:
     close: Callable[[], None] = lambda: None
     notes: Mapping[str, str] = field(default_factory=dict)
     serial: bool = False
+    legs: int = 1

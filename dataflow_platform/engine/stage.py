@@ -140,7 +140,12 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     ):
         assert result.plan is not None
         becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
+        keep_rows = session.stage if becomes_target else session.stage_apart
+        if extraction.scan.legs > 1:
+            result.staged = keep_rows(f"SELECT * FROM ({judged}) LIMIT 0", load.target)
+            session.fill(result.staged, judged)
+        else:
+            result.staged = keep_rows(judged, load.target)
     result.size = followed.size
     injection.reach("staged")
     _count(result, extraction, query, wanted)
