@@ -1,6 +1,6 @@
 """The straight line of one stream up to the point where it may be published."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
+    engine_limits,
     extract,
     planning,
     pushdown,
@@ -125,6 +126,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     planning.refuse(result)
     result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
     require_tables(load, session)
+    assert result.plan is not None
     injection.reach("scanned")
     if query.drops_rows and extraction.one_shot:
         _land(session, extraction)
@@ -134,23 +136,20 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
     judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
     judged = rejected.with_origins(result, judged, query, extraction.places)
-    with (
-        following(session, load.stream.name, extraction.scan) as followed,
-        _threads_that_work(session, extraction.scan),
-    ):
-        assert result.plan is not None
-        becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        keep_rows = session.stage if becomes_target else session.stage_apart
-        if extraction.scan.legs > 1:
-            result.staged = keep_rows(f"SELECT * FROM ({judged}) LIMIT 0", load.target)
-            session.fill(result.staged, judged)
-        else:
-            result.staged = keep_rows(judged, load.target)
-    result.size = followed.size
+    becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
+    # From a server into the engine's own file, row by row: more memory would only keep what was written.
+    goes_through = (
+        extraction.scan.streams and becomes_target and not load.steps and load.destination.facts.read_back == "in_place"
+    )
+    keep_rows = session.stage if becomes_target else session.stage_apart
+    _fill_stage(result, extraction.scan, judged, keep_rows, goes_through)
+    assert result.staged is not None
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
-    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
+    if reconciled:
+        with engine_limits.bounded(session, 1, frugal=goes_through):
+            result.fingerprint = reconciliation.taken(session, result.staged)
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -166,23 +165,22 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
-@contextmanager
-def _threads_that_work(session: Session, scan: Scan) -> Iterator[None]:
-    """One thread of the engine while rows come by one: the caller's would ask for work without a pause meanwhile.
-
-    Seen with 6 million rows of PostgreSQL by one query: 17.2 CPU seconds with two threads, 8.4 with one.
-    """
-    if not scan.serial:
-        yield
-        return
-    # A connection of its own: the setting is the engine's, and has to come back after an aborted transaction too.
-    with session.connection.cursor() as settings:
-        row = settings.execute("SELECT current_setting('threads')").fetchone()
-        settings.execute("SET threads = 1")
-        try:
-            yield
-        finally:
-            settings.execute(f"SET threads = {int(row[0]) if row else 1}")
+def _fill_stage(
+    result: StagedLoad, scan: Scan, query: str, keep_rows: Callable[[str, Table], Table], frugal: bool
+) -> None:
+    session, target = result.session, result.load.target
+    assert result.shape is not None
+    width = len(result.shape.columns) + len(result.hidden) + len(validate.mask_columns(result.rules)) + 1
+    with (
+        following(session, result.load.stream.name, scan) as followed,
+        engine_limits.bounded(session, width, scan.legs, frugal),
+    ):
+        if (scan.legs or 1) > 1:
+            result.staged = keep_rows(f"SELECT * FROM ({query}) LIMIT 0", target)
+            session.fill(result.staged, query)
+        else:
+            result.staged = keep_rows(query, target)
+    result.size = followed.size
 
 
 def require_tables(load: StreamLoad, session: Session) -> None:

@@ -169,7 +169,7 @@ class Postgres(PostgresConnection, Source):
                 return Scan(texts.relation(connection).project(shown), rows_read=texts.rows_read, notes=notes)
             whole = scannable and not where
             if whole and all(column.plain for column in columns):
-                rows, legs = f"{self._attached(connection, side, aliases, moment)}.{name}", 0
+                rows, legs = f"{self._attached(connection, side, aliases, moment)}.{name}", None
             else:
                 # Only a snapshot that has a name can be shared.
                 ranges = page_ranges(pages, _threads(connection)) if whole and moment else [""]
@@ -181,7 +181,7 @@ class Postgres(PostgresConnection, Source):
                 ]
                 rows, legs = f"({' UNION ALL '.join(queries)})", len(queries)
             relation = connection.sql(f"SELECT {shown} FROM {rows}")
-            return Scan(relation, close=close, notes=notes, serial=legs == 1, legs=legs or 1)
+            return Scan(relation, close=close, notes=notes, legs=legs, streams=True)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
