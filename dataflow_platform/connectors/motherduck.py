@@ -1,6 +1,6 @@
 """MotherDuck: DuckDB as a service, by connection string. Nobody has run this against the service: see ``facts``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -94,5 +94,5 @@ class MotherDuckSession(DuckDBSession):
         """The rows go to the service by INSERT; MERGE was not tried there."""
         self.append(staged, query)
 
-    def _drop_staging(self, unwanted: Callable[[str], bool]) -> None:
-        super()._drop_staging(lambda name: name.endswith(self._suffix) and unwanted(name))
+    def _drop_staging(self, there: Sequence[Table], unwanted: Callable[[str], bool]) -> None:
+        super()._drop_staging(there, lambda name: name.endswith(self._suffix) and unwanted(name))

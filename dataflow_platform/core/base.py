@@ -32,6 +32,10 @@ from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.core.transformation import Promise as Promise
+from dataflow_platform.core.transformation import Rows as Rows
+from dataflow_platform.core.transformation import Tables as Tables
+from dataflow_platform.core.transformation import Transformation as Transformation
 
 if TYPE_CHECKING:
     import duckdb
@@ -259,24 +263,6 @@ class Destination(Connector):
     @abstractmethod
     def reader(self) -> AbstractContextManager["duckdb.DuckDBPyConnection"]:
         """A read-only DuckDB connection on which the destination's tables are ``schema.table``."""
-
-
-class Transformation(ABC):
-    """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
-
-    drops_rows: ClassVar[bool] = False
-
-    @abstractmethod
-    def apply(self, columns: Sequence[Column]) -> str:
-        """A SELECT over the table ``input`` (which has ``columns``), every output column named."""
-
-    def condition(self) -> str | None:
-        """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""
-        return None
-
-    def selection(self) -> tuple[str, ...] | None:
-        """The columns it keeps, where dropping the others is all it does."""
-        return None
 
 
 class Check(Spec, ABC):

@@ -188,8 +188,11 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
     load = staged.load
     loaded = counts["inserted"] + counts["updated"]
     # What the steps, the cursor or the fingerprints left out before staging, and what the strategy left out.
-    filtered = staged.rows_read - staged.rows_staged + counts["filtered"]
-    # Invariant 2, nothing lost: every row read is loaded, quarantined or filtered; counted where it happened.
+    gone = staged.rows_read - staged.rows_staged
+    # Of steps that make rows only the difference is known: some may have gone as well.
+    made = max(-gone, 0) if staged.makes_rows else 0
+    filtered = gone + made + counts["filtered"]
+    # Invariant 2, nothing lost: every row read or made is loaded, quarantined or filtered; counted where it happened.
     if filtered < 0 or loaded + quarantined + counts["filtered"] != staged.rows_staged:
         raise DataError(
             "load.reconciliation",
@@ -222,4 +225,5 @@ def _record(staged: StagedLoad, counts: dict[str, int], quarantined: int) -> sta
             [*(validate.as_record(verdict) for verdict in staged.verdicts), *reconciliation.as_records(staged)]
         ),
         primary_key=json.dumps(list(staged.primary_key)),
+        rows_made=made,
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from dataflow_platform.engine.lineage import Origin
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StagedLoad
 from dataflow_platform.engine.validate import Verdict
@@ -19,11 +20,16 @@ def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
         ),
         "dagster/column_lineage": dg.TableColumnLineage(
             deps_by_column={
-                column: [dg.TableColumnDep(asset_key=upstream, column_name=origin) for origin in origins]
+                column: [_dependency(origin, upstream) for origin in origins]
                 for column, origins in staged.lineage.items()
             }
         ),
     }
+
+
+def _dependency(origin: Origin, upstream: dg.AssetKey) -> dg.TableColumnDep:
+    key = dg.AssetKey(origin.table.split(".")) if origin.table else upstream
+    return dg.TableColumnDep(asset_key=key, column_name=origin.column)
 
 
 def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
@@ -38,6 +44,7 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
         "rows deleted": record.rows_deleted,
         "rows quarantined": record.rows_quarantined,
         "rows filtered": record.rows_filtered,
+        "rows made": record.rows_made or None,
         "seconds": round(seconds, 3),
         "rows per second": round(record.rows_read / seconds),
         "load id": record.load_id,

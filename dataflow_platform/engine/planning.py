@@ -6,6 +6,7 @@ from dataclasses import replace
 from dataflow_platform.core.base import AddedColumn, Column, RowShape, Rule
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.core.transformation import flag
 from dataflow_platform.engine import contract as schema_contract
 from dataflow_platform.engine import state, transform, validate
 from dataflow_platform.engine.contract import apply, key, rename, rules
@@ -190,7 +191,8 @@ def mapped_key(primary_key: Sequence[str], query: transform.Query) -> tuple[str,
     return tuple(query.plain.get(name, name) for name in primary_key)
 
 
-def own_rules(result: StagedLoad) -> list[Rule]:
+def own_rules(result: StagedLoad, query: transform.Query) -> list[Rule]:
+    """The rules that steps, load strategy and contract bring: rows that break them go to quarantine."""
     strategy, found = result.load.strategy, []
     if strategy.needs_primary_key:
         missing = " OR ".join(f"{quote(name)} IS NULL" for name in result.primary_key)
@@ -199,6 +201,7 @@ def own_rules(result: StagedLoad) -> list[Rule]:
     if strategy.needs_cursor_values and result.cursor:
         message = f"the cursor {result.cursor} is missing: the row has no place in the history"
         found.append(Rule(CURSOR_RULE, message, "warn", violation=f"{quote(result.cursor)} IS NULL"))
+    found += [Rule(name, wrong, "warn", violation=quote(flag(name))) for name, wrong in query.rules.items()]
     assert result.plan is not None
     return [*found, *rules.row_rules(result.load.contract, result.plan)]
 

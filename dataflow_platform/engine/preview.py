@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from dataflow_platform.engine import extract, planning, pushdown, reading_range, state, transform
+from dataflow_platform.engine import extract, planning, pushdown, reading_range, state, transform, upstream
 from dataflow_platform.engine.contract import SchemaPlan
 from dataflow_platform.engine.stage import refuse_unfit, told_apart
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -26,7 +26,7 @@ def preview(load: StreamLoad) -> SchemaPlan:
             with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
                 query = transform.compose(
                     session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, (),
-                    load.step_at,
+                    upstream.of_steps(load, session), load.step_at,
                 )  # fmt: skip
                 planning.plan(result, query)
         finally:

@@ -22,9 +22,11 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     if not validate.row_rules(result.rules):
         return f"SELECT *{left_out} FROM ({judged}) AS judged"
     bad = validate.is_bad(result.rules)
+    result.hidden = [SOURCE]
+    if not query.origins:
+        return f"SELECT *{left_out}, CAST(NULL AS VARCHAR) AS {quote(SOURCE)} FROM ({judged}) AS judged"
     values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact_columns(result)})
     kept = f"CASE WHEN {bad} THEN {values} END AS {quote(SOURCE)}"
-    result.hidden = [SOURCE]
     if places:
         pairs = ", ".join(f"{literal(word)}, {quote(query.origins[name])}" for name, word in places.items())
         kept += f", CASE WHEN {bad} THEN CAST(json_object({pairs}) AS VARCHAR) END AS {quote(POSITION)}"
@@ -88,7 +90,9 @@ def exact_judged(staged: StagedLoad) -> str:
 def refusal_of(staged: StagedLoad) -> str:
     """SQL literal: why no row of this load can be replayed; NULL where they can."""
     lost = [name for name, kind in staged.source_types.items() if exact_values.inexact(kind)]
-    if staged.load.strategy.reach is None:
+    if staged.makes_rows:
+        why = "a step makes several rows of one, or one of several: read them again from the source"
+    elif staged.load.strategy.reach is None:
         why = f"load '{staged.load.strategy_name}' does not say what a late row changes"
     elif lost:
         why = f"column '{lost[0]}' ({staged.source_types[lost[0]]}) cannot be kept exactly"

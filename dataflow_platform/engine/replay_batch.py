@@ -10,7 +10,7 @@ from sqlglot import exp
 from dataflow_platform.core.base import Column, LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import exact_values, planning, rejected, stage, transform, validate
+from dataflow_platform.engine import exact_values, planning, rejected, transform, upstream, validate
 from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -61,13 +61,14 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
     columns = [Column(name, kind) for name, kind in kinds.items()]
     query = transform.compose(
-        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS), load.step_at
-    )
+        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS),
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
     _refuse_windows(query.sql, load)
     planning.plan(result, query)
     planning.refuse(result)
-    result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
-    stage.require_tables(load, session)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
     table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
     shape, plan = result.shape, result.plan
     assert shape is not None

@@ -26,6 +26,7 @@ from dataflow_platform.engine import (
     source_lines,
     state,
     transform,
+    upstream,
     validate,
 )  # fmt: skip
 from dataflow_platform.engine.contract import policy
@@ -67,6 +68,7 @@ def refuse_unfit(load: StreamLoad) -> None:
     """Raise a ConfigError where contract, key or destination do not fit the load strategy."""
     policy.check(load.contract, load.strategy, load.strategy_name)
     reading_range.refuse_unfit(load.stream, load.strategy, load.strategy_name)
+    transform.refuse_unfit(load.steps, load.stream.cursor, load.step_at)
     if load.strategy.needs_primary_key and not load.stream.primary_key:
         raise ConfigError(
             "stream.primary_key",
@@ -118,17 +120,19 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     load, session = result.load, result.session
     keep = (*extraction.columns, *extraction.places)
     query = transform.compose(
-        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep, load.step_at
-    )
-    result.source_types = extraction.types
+        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
+    result.source_types, result.makes_rows = extraction.types, query.makes_rows
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
-    result.rules = [*planning.own_rules(result), *validate.compile_rules(load.checks, result.columns)]
-    require_tables(load, session)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
     assert result.plan is not None
     injection.reach("scanned")
-    if query.drops_rows and extraction.one_shot:
+    if query.counted_at_source and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
     reconciled = reconciliation.is_wanted(result, wanted)
@@ -156,10 +160,10 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
         for verdict in result.verdicts
         if verdict.failing
     }
-    table = qualified(result.staged.schema, result.staged.name)
-    result.rows_quarantined = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")[
-        0
-    ][0]
+    if validate.row_rules(result.rules):
+        table = qualified(result.staged.schema, result.staged.name)
+        bad = session.in_engine(f"SELECT count(*) FROM {table} WHERE {validate.is_bad(result.rules)}")
+        result.rows_quarantined = bad[0][0]
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
@@ -183,22 +187,6 @@ def _fill_stage(
     result.size = followed.size
 
 
-def require_tables(load: StreamLoad, session: Session) -> None:
-    """Checks may compare with other tables of the destination: they have to be there."""
-    for position, check in enumerate(load.checks):
-        for name in check.upstream():
-            schema, _, table = name.rpartition(".")
-            compared = Table(schema, table)
-            if session.columns(compared) is None:
-                raise ConfigError(
-                    "table.unknown",
-                    f"the check compares with {name}, and there is no such table",
-                    where=f"checks[{position}]",
-                    fix=f"materialize {name.replace('.', '/')} first, or correct the name",
-                )
-            session.expose(compared)
-
-
 def _land(session: Session, extraction: extract.Extraction) -> None:
     """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
@@ -211,7 +199,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     table = qualified(staged.schema, staged.name)
     cursor = load.stream.cursor
     greatest: str | None = None
-    if query.drops_rows:
+    if query.counted_at_source:
         # What the steps dropped is gone from the stage: rows and cursor are taken from the source's side.
         if cursor:
             result.rows_read, greatest = extract.greatest_cursor(session, extraction.query, cursor)

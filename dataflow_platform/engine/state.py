@@ -25,7 +25,8 @@ _TABLES = {
     LOADS: "load_id VARCHAR, pipeline VARCHAR, stream VARCHAR, target VARCHAR, run_id VARCHAR, "
     "partition_key VARCHAR, strategy VARCHAR, started_at TIMESTAMPTZ, committed_at TIMESTAMPTZ, rows_read BIGINT, "
     "rows_loaded BIGINT, rows_quarantined BIGINT, rows_filtered BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
-    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR, primary_key VARCHAR",
+    "rows_deleted BIGINT, cursor_before VARCHAR, cursor_after VARCHAR, checks VARCHAR, primary_key VARCHAR, "
+    "rows_made BIGINT",
     QUARANTINE: "quarantine_id VARCHAR, load_id VARCHAR, run_id VARCHAR, pipeline VARCHAR, stream VARCHAR, "
     "target VARCHAR, row_values VARCHAR, reasons VARCHAR, status VARCHAR, quarantined_at TIMESTAMPTZ, "
     "source_values VARCHAR, source_types VARCHAR, judged_values VARCHAR, source_position VARCHAR, strategy VARCHAR, "
@@ -36,7 +37,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class LoadRecord:
-    """What one load did. ``read = loaded + quarantined + filtered`` always holds; sizes in rows."""
+    """What one load did. ``read + made = loaded + quarantined + filtered`` always holds; sizes in rows."""
 
     load_id: str
     pipeline: str
@@ -60,6 +61,8 @@ class LoadRecord:
     """JSON list of ``{name, passed, severity, failing}``: what the checks said before the commit."""
     primary_key: str | None = None
     """JSON list of the columns that told the rows apart; None for a load of before it was kept."""
+    rows_made: int | None = 0
+    """Rows that steps made beyond those read (a list opened, a join); None for a load of before it was kept."""
 
 
 def system_table(schema: str, name: str) -> str:
@@ -69,15 +72,21 @@ def system_table(schema: str, name: str) -> str:
 
 def ensure_tables(session: Session, schema: str) -> None:
     """Create the three tables of ``schema`` where they are missing, and the columns that older ones lack."""
-    session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    known = {name: session.columns(Table(schema, name)) for name in _TABLES}
+    if None in known.values():
+        session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     injection.reach("table_ensured")
     grown = False
     for name, columns in _TABLES.items():
-        session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        there = known[name]
+        if there is None:
+            session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+            # Another load may have made it meanwhile, or an older version of this program.
+            there = session.columns(Table(schema, name)) or ()
         injection.reach("table_ensured")
-        there = {column.name for column in session.columns(Table(schema, name)) or ()}
+        names = {column.name for column in there}
         for column in columns.split(", "):
-            if column.partition(" ")[0] not in there:
+            if column.partition(" ")[0] not in names:
                 session.execute(f"ALTER TABLE {system_table(schema, name)} ADD COLUMN IF NOT EXISTS {column}")
                 grown = True
     if grown:
@@ -107,21 +116,18 @@ def peek_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
 
 def save_state(session: Session, schema: str, pipeline: str, stream: str, state: State, load_id: str) -> None:
     """Replace the stream's state, in the session's transaction."""
-    reset_state(session, schema, pipeline, stream)
-    _insert(
-        session,
-        schema,
-        STATE,
-        pipeline,
-        stream,
-        state.cursor,
-        state.cursor_type,
-        json.dumps(list(state.boundary)),
-        json.dumps(dict(state.position)),
-        load_id,
-        datetime.now(UTC),
-        json.dumps([[column.name, column.type] for column in state.boundary_columns]),
-    )
+    held = {
+        "cursor_value": state.cursor,
+        "cursor_type": state.cursor_type,
+        "boundary": json.dumps(list(state.boundary)),
+        "position": json.dumps(dict(state.position)),
+        "load_id": load_id,
+        "updated_at": datetime.now(UTC),
+        "boundary_columns": json.dumps([[column.name, column.type] for column in state.boundary_columns]),
+    }
+    changed = ", ".join(f"{name} = {literal(value)}" for name, value in held.items())
+    if not session.execute(f"UPDATE {system_table(schema, STATE)} SET {changed} WHERE {_is(pipeline, stream)}"):
+        _insert(session, schema, STATE, pipeline, stream, *held.values())
 
 
 def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> None:

@@ -24,6 +24,7 @@ from dataflow_platform.core.base import (
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
 from dataflow_platform.engine import state, transform, validate
+from dataflow_platform.engine.lineage import Lineage
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class StagedLoad:
     reconciled: str | None = None
     """What reconciliation found, in words; set by ``engine.load.publish``."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
-    lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=dict)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     source_types: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class StagedLoad:
     record: state.LoadRecord | None = None
     """What was committed; set by ``engine.load.publish``."""
     rows_read: int = 0
+    makes_rows: bool = False
+    """The steps may give more rows than were read."""
     rows_staged: int = 0
     rows_quarantined: int = 0
     rows_in_target: int | None = None

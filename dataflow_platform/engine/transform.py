@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
-from dataflow_platform.core.base import Column, Session, Transformation
+from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
+from dataflow_platform.core.transformation import FLAG, flag
+from dataflow_platform.engine.lineage import Lineage, Origin
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 CARRIED_CURSOR = "_dataflow_cursor"
 _ORIGIN = "_dataflow_origin_"
@@ -20,22 +24,27 @@ _SHOWN = 20  # columns in an error
 class Query:
     """The composed query, its output and where each output column comes from.
 
-    ``lineage`` maps an output column to the source columns it is computed from. ``cursor`` is the
-    output column that holds the source's cursor: the column itself where it survives untouched,
+    ``lineage`` maps an output column to the columns it is computed from. ``cursor`` is the output column that holds
+    the source's cursor: the column itself where it survives untouched,
     else ``CARRIED_CURSOR``, which travels along and is dropped before publishing.
     """
 
     sql: str
     columns: tuple[str, ...]
-    lineage: Mapping[str, tuple[str, ...]]
-    drops_rows: bool
+    lineage: Lineage
+    counted_at_source: bool
+    """The steps change the number of rows: what was read has to be counted before them."""
+    makes_rows: bool
+    """There may be more rows than were read."""
     cursor: str | None
     plain: Mapping[str, str] = field(default_factory=dict)
     """Source column -> output column, for those that only changed their name."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Extracted column -> column of the query that holds its value as it was before the steps."""
     hidden: tuple[str, ...] = ()
-    """The columns that only travel along for ``origins``."""
+    """The columns that only travel along, for ``origins`` and ``rules``."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
 
 
 StepAt = Callable[[int], Location]
@@ -47,6 +56,18 @@ def by_position(position: int) -> Location:
     return Location(path=f"transform[{position}]")
 
 
+def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
+    """ConfigError where a step makes its rows anew and only new rows will be read."""
+    for position, step in enumerate(steps):
+        if step.rows == "anew" and cursor is not None:
+            raise ConfigError(
+                "transform.needs_all",
+                "the step needs all rows, and with a cursor it gets only those that are new",
+                where=at(position),
+                fix="leave the cursor away (load: replace), or do it in a dbt model over the loaded table",
+            )
+
+
 def compose(
     connection: duckdb.DuckDBPyConnection,
     extracted: str,
@@ -54,93 +75,115 @@ def compose(
     steps: Sequence[Transformation],
     cursor: str | None,
     keep: Sequence[str] = (),
+    tables: Tables | None = None,
     at: StepAt = by_position,
 ) -> Query:
     """One query with the steps as common table expressions, in order. ConfigError for a bad step, placed ``at`` it.
 
     What each step gets, and its types, is inferred by ``connection`` from ``columns``; nothing is asked of the source.
     ``keep``: columns of ``extracted``, seen by the steps (in ``columns``) or not, whose values are wanted as they are.
+    ``tables``: those the steps read, which ``connection`` knows by their names.
     """
-    shape, names = list(columns), [column.name for column in columns]
+    if any(step.rows == "anew" for step in steps):
+        keep = ()  # of rows that are made anew none is the origin
+    if steps:  # the parser is imported where there is something to parse
+        from dataflow_platform.engine import step_tree
+    found = _infer(connection, columns, steps, tables or {}, at)
+    names, plain = [column.name for column in found.columns], found.plain
     ctes = [f"step_0 AS ({extracted})"]
-    lineage: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
-    plain: dict[str, str] = {name: name for name in names}
-    parsed: list[exp.Select] = []
-    for position, step in enumerate(steps):
-        try:
-            select = sqlglot.parse_one(step.apply(shape), read="duckdb", into=exp.Select)
-            assert isinstance(select, exp.Select)
-            shape = _after(connection, select, shape)
-        except DataflowError as error:
-            raise error.at(at(position)) from None
-        lineage = {projection.alias_or_name: _sources(projection, lineage) for projection in select.selects}
-        renamed = {
-            projection.unalias().name: projection.alias_or_name
-            for projection in select.selects
-            if isinstance(projection.unalias(), exp.Column)
-        }
-        plain = {origin: renamed[now] for origin, now in plain.items() if now in renamed}
-        names = [column.name for column in shape]
-        parsed.append(select)
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
-    for position, select in enumerate(parsed):
+    for position, select in enumerate(found.selects):
         for name, alias in lost.items():
-            _carry(select, name if position == 0 else alias, alias)
+            step_tree.carry(select, name if position == 0 else alias, alias)
         if carried and cursor is not None:
-            _carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
-        _read_from(select, f"step_{position}")
+            step_tree.carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
+        for rule in found.flagged_before[position]:
+            step_tree.carry(select, flag(rule), flag(rule))
+        step_tree.read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
     selected = ", ".join(quote(name) for name in output)
     for name, alias in lost.items():
         selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
+    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
+    selected += "".join(f", {quote(flag(rule))}" for rule in rules)
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
-        lineage=lineage,
-        drops_rows=any(step.drops_rows for step in steps),
+        lineage=found.lineage,
+        counted_at_source=any(step.rows != "same" for step in steps),
+        makes_rows=any(step.rows in ("more", "anew") for step in steps),
         cursor=kept,
         plain=plain,
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
-        hidden=tuple(lost.values()),
+        hidden=(*lost.values(), *map(flag, rules)),
+        rules=rules,
     )
 
 
-def _after(connection: duckdb.DuckDBPyConnection, select: exp.Select, before: Sequence[Column]) -> list[Column]:
+@dataclass
+class _Inferred:
+    """What is known of the steps without a row: their SELECTs, and the columns behind the last."""
+
+    selects: "list[exp.Select]"
+    columns: Sequence[Column]
+    lineage: Lineage
+    plain: Mapping[str, str]
+    flagged_before: list[list[str]] = field(default_factory=list)
+    """The rules of the steps before each step."""
+
+
+def _infer(
+    connection: duckdb.DuckDBPyConnection,
+    columns: Sequence[Column],
+    steps: Sequence[Transformation],
+    tables: Tables,
+    at: StepAt,
+) -> _Inferred:
+    names = [column.name for column in columns]
+    found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
+    if steps:
+        from dataflow_platform.engine import step_tree
+    for position, step in enumerate(steps):
+        try:
+            select = step_tree.parse(step.apply(found.columns, tables))
+            if step.rows == "anew" and (judged := [rule for before in steps[:position] for rule in before.rules()]):
+                raise _judged_before(judged[0])
+            found.columns = _after(connection, select, found.columns)
+        except DataflowError as error:
+            raise error.at(at(position)) from None
+        lineage = step_tree.lineage(select, found.lineage)
+        found.lineage = {column.name: lineage[column.name] for column in found.columns}
+        found.flagged_before.append([rule for before in steps[:position] for rule in before.rules()])
+        now = step_tree.untouched(select)
+        found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
+        found.selects.append(select)
+    return found
+
+
+def _judged_before(rule: str) -> ConfigError:
+    return ConfigError(
+        "transform.judged_before",
+        f"the step makes its rows anew, and rule '{rule}' of a step before sets single rows aside",
+        fix="leave such rows out before: filter, or a cast that makes them NULL",
+    )
+
+
+def _after(connection: duckdb.DuckDBPyConnection, select: "exp.Select", before: Sequence[Column]) -> list[Column]:
     """The columns a step gives, by a table without rows that has the columns it gets."""
     empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in before) or "NULL AS nothing"
     sql = f"DESCRIBE WITH input AS (SELECT {empty}) {select.sql(dialect='duckdb')}"
     try:
-        return [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
+        given = [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
+        return [column for column in given if not column.name.startswith(FLAG)]
     except duckdb.Error as error:
         raise ConfigError(
             "transform.binding",
             f"the step does not fit the columns it gets: {str(error).splitlines()[0]}",
             fix="correct the step; it gets " + ", ".join(f"{column.name} {column.type}" for column in before[:_SHOWN]),
         ) from error
-
-
-def _sources(projection: exp.Expr, before: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for column in projection.find_all(exp.Column):
-        # `addr.city` may be a field of column addr: the first part that is a column is the source.
-        root = next((part.name for part in column.parts if part.name in before), column.name)
-        found.update(dict.fromkeys(before.get(root, ())))
-    return tuple(found)
-
-
-def _carry(select: exp.Select, column: str, alias: str) -> None:
-    projection = exp.alias_(exp.column(exp.to_identifier(column, quoted=True)), alias, quoted=True)
-    select.select(projection, append=True, copy=False)
-
-
-def _read_from(select: exp.Select, name: str) -> None:
-    for table in select.find_all(exp.Table):
-        if table.name == "input":
-            alias = table.alias or "input"
-            table.replace(exp.alias_(exp.to_table(name), alias, table=True))
 
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:

@@ -72,7 +72,7 @@ class StreamAsset:
 
         @dg.asset(
             key=self.key,
-            deps=[self.origin, *(dg.AssetKey(name.split(".")) for check in self.checks for name in check.upstream())],
+            deps=[self.origin, *sorted(self._upstream())],
             description=spec.description or None,
             group_name=pipeline.group or pipeline.name,
             kinds={self.source_type, self.destination_type},
@@ -92,6 +92,11 @@ class StreamAsset:
 
         return load_stream
 
+    def _upstream(self) -> set[dg.AssetKey]:
+        """The tables that steps and checks read."""
+        readers: list[Transformation | Check] = [*self.steps, *self.checks]
+        return {dg.AssetKey(name.split(".")) for reader in readers for name in reader.upstream()}
+
     def check_names(self) -> list[str]:
         """The names of the asset's checks; ConfigError where two are the same."""
         names = list(self._own_rules())
@@ -108,10 +113,12 @@ class StreamAsset:
         return names
 
     def _own_rules(self) -> dict[str, str]:
-        """The checks the load strategy brings: name and description."""
+        """The checks that load strategy, steps and contract bring: name and description."""
         rules = {KEY_RULE: "Every row has its whole primary key."} if self.strategy.needs_primary_key else {}
         if self.strategy.needs_cursor_values and self.stream.cursor:
             rules[CURSOR_RULE] = "Every row has a cursor value: its place in the history."
+        for step in self.steps:
+            rules |= step.rules()
         return rules | rule_names(self.contract)
 
     def _check_specs(self) -> list[dg.AssetCheckSpec]:

@@ -1,7 +1,7 @@
 """A pipeline, a job or a set of connections, from its YAML document to Dagster definitions."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,9 +13,9 @@ import dagster as dg
 from dataflow_platform.automation.schedules import Timetable
 from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
-from dataflow_platform.core.base import Source, Table
+from dataflow_platform.core.base import Source, Table, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
-from dataflow_platform.engine import reading_range
+from dataflow_platform.engine import reading_range, transform
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import patterns, resolve
@@ -142,6 +142,9 @@ def _stream(
     except ConfigError as error:
         place = document.locate(*path, str(error.where.path))
         raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
+    steps, step_at = resolve.steps(stream, document, path), partial(document.locate, *path, "transform")
+    transform.refuse_unfit(steps, resolved.cursor, step_at)
+    _refuse_own(steps, f"{schema}.{stream.name}", step_at)
     asset = StreamAsset(
         pipeline=spec,
         spec=stream,
@@ -155,13 +158,24 @@ def _stream(
         pool=pool,
         strategy_name=strategy_name,
         strategy=strategy,
-        steps=resolve.steps(stream, document, path),
-        step_at=partial(document.locate, *path, "transform"),
+        steps=steps,
+        step_at=step_at,
         checks=resolve.checks(stream, document, path),
         contract=resolve.contract(stream, spec, (strategy_name, strategy), document, path),
     )
     asset.check_names()
     return asset
+
+
+def _refuse_own(steps: Sequence[Transformation], table: str, at: transform.StepAt) -> None:
+    for position, step in enumerate(steps):
+        if table in step.upstream():
+            raise ConfigError(
+                "transform.own_table",
+                f"the step reads {table}, the table that its own stream loads",
+                where=at(position),
+                fix="read another table; what happens to rows that are there already is the load strategy's business",
+            )
 
 
 @contextmanager

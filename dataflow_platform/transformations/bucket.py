@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, literal_as_written, quote
@@ -38,7 +38,7 @@ class Bucket(Spec, Transformation):
             )
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and the name of the range."""
         refuse_known([self.into], columns, "bucket")
         name = quote(found(self.column, columns).name)

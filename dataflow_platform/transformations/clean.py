@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, projected
 from dataflow_platform.core.sql import literal, quote
@@ -34,7 +34,7 @@ class Clean(Spec, Transformation):
     empty_as_null: bool = Field(default=True, description="Make NULL of a text that is empty, after the above.")
     case: Literal["keep", "lower", "upper"] = Field(default="keep", description="The case of the letters.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns``, the wanted ones cleaned in place."""
         wanted = (
             chosen(self.columns, columns, "clean") if self.columns else [each for each in columns if _is_text(each)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict, Field, RootModel
 
-from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, names_of, projected
 
@@ -16,7 +16,7 @@ class Drop(RootModel[list[str]], Transformation):
 
     root: list[str] = Field(min_length=1, description="The columns to leave out.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of the columns that are not listed."""
         gone = names_of(chosen(self.root, columns, "drop"))
         if len(gone) == len(columns):

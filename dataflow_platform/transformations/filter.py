@@ -1,13 +1,13 @@
 """Transformation ``filter``."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.base import Column, Rows, Tables, Transformation
 from dataflow_platform.core.condition import SqlOrCondition
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import names_of
 
 
@@ -15,7 +15,6 @@ class Filter(RootModel[SqlOrCondition], Transformation):
     """Keeps the rows for which a condition is true."""
 
     model_config = ConfigDict(frozen=True)
-    drops_rows: ClassVar[bool] = True
 
     root: SqlOrCondition = Field(
         description="SQL expression over the row, such as `dest is not null`, or a condition as data, such as "
@@ -25,14 +24,19 @@ class Filter(RootModel[SqlOrCondition], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Filter":
-        sql.expression(self.condition(), scope="row")
+        expression(self.condition(), scope="row")
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    @property
+    def rows(self) -> Rows:
+        """Some are left out."""
+        return "fewer"
+
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` for the rows that pass."""
         names = names_of(columns)
         kept = ", ".join(map(sql.quote, names))
-        return f"SELECT {kept} FROM input WHERE {sql.expression(self.condition(), columns=names, scope='row')}"
+        return f"SELECT {kept} FROM input WHERE {expression(self.condition(), columns=names, scope='row')}"
 
     def condition(self) -> str:
         """The expression."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, refuse_known
 from dataflow_platform.core.sql import quote
@@ -22,7 +22,7 @@ class Flatten(Spec, Transformation):
     depth: int = Field(default=100, ge=1, description="How many levels are opened; what lies deeper stays a structure.")
     separator: str = Field(default="_", description="What stands between the names: `address_city`.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns``, in the place of structures their fields."""
         wanted = (
             chosen(self.columns, columns, "flatten")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import chosen, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
 
@@ -17,7 +17,7 @@ class MergeColumns(Spec, Transformation):
     into: str = Field(description="The name of the new column. NULLs are left out; it is NULL where all are.")
     keep: bool = Field(default=False, description="Keep the columns themselves.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and the text."""
         wanted = chosen(self.columns, columns, "merge_columns")
         gone = () if self.keep else tuple(column.name for column in wanted)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
 
@@ -20,7 +20,7 @@ class OneHot(Spec, Transformation):
     )
     keep: bool = Field(default=False, description="Keep the column itself.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and those of the values."""
         column = found(self.column, columns)
         made = {

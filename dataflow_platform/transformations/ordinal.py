@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
@@ -25,7 +25,7 @@ class Ordinal(Spec, Transformation):
             raise ConfigError("ordinal.values", "a value stands in the order twice", where="values", fix="keep one")
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and the place of the value."""
         refuse_known([self.into], columns, "ordinal")
         name = quote(found(self.column, columns).name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import names_of
 
@@ -20,7 +20,7 @@ class Rename(RootModel[dict[str, str]], Transformation):
         description="Old name to new name, such as `dest: destination`. Two columns may swap their names.",
     )
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns`` under their new names."""
         names = names_of(columns)
         new_names: dict[str, str] = {}

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, names_of, projected
 from dataflow_platform.core.sql import quote
@@ -15,7 +15,6 @@ class Sample(Spec, Transformation):
     """Keeps a share of the rows, the same ones in every run: a row is chosen by what it holds, not by chance."""
 
     shorthand: ClassVar[str | None] = "percent"
-    drops_rows: ClassVar[bool] = True
 
     percent: float = Field(gt=0, lt=100, description="How many of a hundred rows are kept, about.")
     by: list[str] = Field(
@@ -29,7 +28,12 @@ class Sample(Spec, Transformation):
             raise ConfigError("sample.percent", "less than 0.001 % was asked for", where="percent", fix="ask for more")
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    @property
+    def rows(self) -> Rows:
+        """Some are left out."""
+        return "fewer"
+
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` for the chosen rows."""
         by = names_of(chosen(self.by, columns, "sample") if self.by else columns)
         # MD5 of the values as text, so that another version of the engine chooses the same rows.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found
 
@@ -28,7 +28,7 @@ class Select(RootModel[list[str]], Transformation):
             )  # fmt: skip
         return self
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of the listed columns, spelled as in ``columns``."""
         return f"SELECT {', '.join(sql.quote(found(name, columns).name) for name in self.root)} FROM input"
 

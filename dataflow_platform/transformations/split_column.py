@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from dataflow_platform.core.base import Column, Spec, Transformation
+from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
 
@@ -21,7 +21,7 @@ class SplitColumn(Spec, Transformation):
     )
     keep: bool = Field(default=False, description="Keep the column itself.")
 
-    def apply(self, columns: Sequence[Column]) -> str:
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and the parts."""
         column, last = found(self.column, columns), len(self.into)
         refuse_known(self.into, columns, "split_column")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.engine import transform
 from tests.transformations import stepping
 from tests.transformations.stepping import run, step
 
@@ -43,10 +44,7 @@ def test_every_step_is_known_by_its_name_and_says_what_it_is() -> None:
     names = registry.names("transformations")
     assert {"cast", "clean", "deduplicate", "derive", "drop", "filter", "flatten", "rename", "select"} <= set(names)
     for name in names:
-        cls = registry.transformation(name)
-        assert cls.__doc__
-        # Only these may lose rows: the row counts of all others must match.
-        assert cls.drops_rows is (name in ("filter", "deduplicate", "sample"))
+        assert registry.transformation(name).__doc__
 
 
 def test_filter_lets_only_true_pass(connection: duckdb.DuckDBPyConnection) -> None:
@@ -155,7 +153,38 @@ def test_cast_refuses_unknown_types_and_columns() -> None:
     assert "did you mean 'integer'" in refusal("cast", {"id": "intger"}).fix
     assert refusal("cast", {"id": "integer); drop table input --"}).code == "type.unknown"
     assert refusal("cast", {"idd": "integer"}).code == "column.unknown"
+    assert refusal("cast", {"id": {"type": "integer", "format": "%d"}}).code == "cast.format"
+    assert str(refusal("cast", {"id": {"type": "intger", "misfit": "null"}}).where) == "id"
     assert refusal("cast", {"id": "integer", "ID": "integer"}).code == "column.duplicate"
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "wanted"),
+    [
+        ({"type": "integer", "misfit": "null"}, "x", None),
+        ({"type": "integer", "misfit": "null"}, "7", "7"),
+        ({"type": "date", "format": "%d.%m.%Y"}, "31.12.2024", "2024-12-31"),
+        ({"type": "date", "format": "%d.%m.%Y", "misfit": "null"}, "2024-12-31", None),
+        ({"type": "timestamp", "format": "%Y%m%d %H%M"}, "20241231 2359", "2024-12-31 23:59:00"),
+        ({"type": "time", "format": "%H.%M"}, "23.59", "23:59:00"),
+        ({"type": "decimal(4,2)", "misfit": "null"}, "123.4", None),
+    ],
+)
+def test_cast_by_a_format_and_with_misfits(to: dict[str, str], text: str, wanted: str | None) -> None:
+    (value,) = stepping.over(f"SELECT '{text}' AS v", step("cast", {"v": to}))[1][0]
+    assert (None if value is None else str(value)) == wanted
+
+
+def test_cast_flags_the_rows_that_go_to_quarantine() -> None:
+    made = step("cast", {"Dest": {"type": "integer", "misfit": "quarantine"}})
+    assert made.rules() == {"cast_dest": "Dest is no integer"}
+    with duckdb.connect() as connection:
+        connection.execute("""CREATE TABLE input AS SELECT unnest(['1', 'x', NULL]) AS "Dest" """)
+        query = transform.compose(connection, "FROM input", [Column("Dest", "VARCHAR")], [made], None)
+        assert query.columns == ("Dest",)
+        # NULL is a value of every type.
+        wanted = [(1, False), (None, True), (None, False)]
+        assert connection.execute(query.sql).fetchall() == wanted
 
 
 def test_deduplicate_keeps_the_first_by_the_order(connection: duckdb.DuckDBPyConnection) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.connectors.postgres.copying import copy_rows
+from dataflow_platform.connectors.postgres.declarations import Declarations
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
-from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
+from dataflow_platform.connectors.postgres.swapping import Carried, carried, take_over
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Session, Table
@@ -29,20 +30,6 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
-"""
-# A table that nothing hangs on: no index, view, grant, comment, constraint, default, trigger or owner of its own.
-_BARE = """
-SELECT c.relkind = 'r' AND c.relacl IS NULL AND c.reloptions IS NULL AND c.relpersistence = 'p'
-   AND c.reltablespace = 0 AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-   AND NOT (c.relhasindex OR c.relhastriggers OR c.relrowsecurity OR c.relispartition OR c.relhassubclass)
-   AND NOT EXISTS (SELECT FROM pg_description d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass)
-   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = c.oid AND d.refclassid = 'pg_class'::regclass
-                   AND d.deptype <> 'i')
-   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL
-                        OR (a.atttypid = 'varchar'::regtype AND a.atttypmod > 0)))
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
 _HOLDER = """
 SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -64,7 +51,7 @@ class Server:
     """Make a table of the server readable in the engine; what undoes it."""
     name: str
     wait_seconds: float
-    indexes: DeclaredIndexes
+    declared: Declarations
 
 
 class PostgresSession(Session):
@@ -102,6 +89,8 @@ class PostgresSession(Session):
         try:
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+                # Rows that others refer to may go before the new ones come.
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         except psycopg2.Error as error:
             if error.pgcode != _LOCK_TIMEOUT:
                 raise self._server.explained(error) from error
@@ -255,8 +244,9 @@ class PostgresSession(Session):
     def publish_as_new(self, staged: Table, target: Table) -> None:
         """Load a new table and rename it, so that the old one stays readable until the commit.
 
-        A table that anything hangs on (grants, views, indexes, comments, ...) keeps it all: its rows are
-        deleted and the new ones copied in, which readers do not see before the commit either.
+        Its indexes and constraints are made again. A table that more hangs on (grants, views, comments, foreign keys
+        of others, ...) keeps it all: its rows are deleted and the new ones copied in, which readers do not see before
+        the commit either.
         """
         query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
         columns, name = self._described(query), qualified(target.schema, target.name)
@@ -264,7 +254,8 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and _shapes(old) == _shapes(kept) and not self._bare(target):
+        own = self._own(target) if old is not None and _shapes(old) == _shapes(kept) else []
+        if old is not None and own is None:
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
@@ -276,14 +267,11 @@ class PostgresSession(Session):
         self._fill(new, columns, query)
         if old is not None:
             with self._told() as cursor:
-                cursor.execute(f"DROP TABLE {name}")
-                injection.reach("swapping")
-                cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
+                take_over(cursor, fresh, target, own or [])
 
-    def _bare(self, table: Table) -> bool:
+    def _own(self, table: Table) -> list[Carried] | None:
         with self._told() as cursor:
-            cursor.execute(_BARE, [table.schema, table.name])
-            return bool(cursor.fetchone()[0])
+            return carried(cursor, table)
 
     def _described(self, query: str) -> list[Column]:
         with self._told():
@@ -338,10 +326,13 @@ class PostgresSession(Session):
         """
         import psycopg2
 
+        with self._told() as cursor:
+            # Now rather than by COMMIT, after which nothing can be said; and what waits for it forbids any DDL.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in self._loaded:
-            if any(self._server.indexes.of(table)) and (columns := self.columns(table)):
+            if self._server.declared.any_of(table) and (columns := self.columns(table)):
                 with self._told() as cursor:
-                    self._server.indexes.create_missing(cursor, table, columns)
+                    self._server.declared.create_missing(cursor, table, columns)
         self._open = False
         try:
             self._postgres.commit()

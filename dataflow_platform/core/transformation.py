@@ -1,0 +1,69 @@
+"""What a transformation is: a step of a stream that becomes a part of one query."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dataflow_platform.core.load_plan import Column
+
+Rows = Literal["same", "fewer", "more", "anew"]
+"""Each row stays one; some are left out; one may become several (or none); none is one of those that came."""
+Tables = Mapping[str, Sequence[Column]]
+"""Tables of the destination that a step reads (``schema.table``) and their columns."""
+
+
+FLAG = "_dataflow_flag_"
+
+
+def flag(rule: str) -> str:
+    """The column that says which rows break a rule of a step; it travels to the end of the steps."""
+    return FLAG + rule
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a step takes for granted of another table: ``broken_by``, a query, finds no row, else ``what`` is told."""
+
+    broken_by: str
+    what: str
+    fix: str
+
+
+class Transformation(ABC):
+    """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
+
+    @property
+    def rows(self) -> Rows:
+        """What the step does to the number of rows."""
+        return "same"
+
+    @abstractmethod
+    def apply(self, columns: Sequence[Column], tables: Tables) -> str:
+        """A SELECT over the table ``input`` (which has ``columns``), every output column named.
+
+        It may read the ``tables`` it asked for by ``upstream``; FROM stands once, ``input`` is called so in it.
+        """
+
+    def rules(self) -> Mapping[str, str]:
+        """Rules by which the step judges each row: name -> what is wrong with one that breaks it.
+
+        Its SELECT has a boolean column ``flag(name)`` for each, TRUE for such a row, which goes to quarantine.
+        """
+        return {}
+
+    def upstream(self) -> tuple[str, ...]:
+        """Tables (``schema.table``) of the destination that the step reads."""
+        return ()
+
+    def promises(self) -> tuple[Promise, ...]:
+        """What has to be true of those tables."""
+        return ()
+
+    def condition(self) -> str | None:
+        """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""
+        return None
+
+    def selection(self) -> tuple[str, ...] | None:
+        """The columns it keeps, where dropping the others is all it does."""
+        return None

@@ -1,0 +1,156 @@
+"""Steps that change which rows there are, through the whole line, on every kind of destination."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dataflow_platform.checks.expression import Expression
+from dataflow_platform.connectors.postgres import PostgresDestination
+from dataflow_platform.core import registry
+from dataflow_platform.core.base import Destination, Stream, Table
+from dataflow_platform.core.errors import ConfigError, DataError
+from dataflow_platform.demo.postgres import PostgresServer
+from dataflow_platform.engine import quarantine
+from dataflow_platform.engine.lineage import Origin
+from dataflow_platform.engine.load import publish
+from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.state import LoadRecord
+from dataflow_platform.engine.stream_load import StreamLoad
+from tests.fixtures.rows import Rows, RowsOptions
+from tests.transformations.stepping import step
+
+ORDERS = [
+    {"id": 1, "customer": "a", "items": [5, 6]},
+    {"id": 2, "customer": "a", "items": [-1, 7]},
+    {"id": 3, "customer": "b", "items": []},
+]
+
+
+@pytest.fixture(params=["duckdb", "delta", "parquet_dataset", "postgres"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Destination]:
+    if request.param != "postgres":
+        yield registry.destination(request.param)(path=str(tmp_path / "w.duckdb"), wait_seconds=0.3)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"steps_{uuid.uuid4().hex[:12]}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield PostgresDestination(
+        host="127.0.0.1", port=server.port, database=name, user="postgres", password=server.password, wait_seconds=0.3
+    )
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def make(warehouse: Destination, rows: list[dict[str, Any]], steps: Any = (), **changes: Any) -> StreamLoad:
+    cursor, one_shot = changes.pop("cursor", None), changes.pop("one_shot", False)
+    name = changes.pop("name", "t")
+    base = StreamLoad(
+        pipeline="p",
+        stream=Stream(name, RowsOptions(), cursor, ()),
+        source=Rows(one_shot=one_shot).with_rows(pa.Table.from_pylist(rows)),
+        destination=warehouse,
+        target=Table("raw", name),
+        strategy=registry.load_strategy("append")(),
+        strategy_name="append",
+        load_id=uuid.uuid4().hex,
+        steps=[step(*next(iter(each.items()))) for each in steps],
+    )
+    return replace(base, **changes)
+
+
+def run(*args: Any, **changes: Any) -> LoadRecord:
+    return publish(stage(make(*args, **changes)))
+
+
+def table(warehouse: Destination, name: str = "t") -> list[tuple[Any, ...]]:
+    with warehouse.reader() as connection:
+        return connection.execute(f"SELECT * FROM raw.{name} ORDER BY ALL").fetchall()
+
+
+def counts(record: LoadRecord) -> tuple[int | None, ...]:
+    """Read and made rows are loaded, quarantined or filtered."""
+    there = record.rows_read + (record.rows_made or 0)
+    assert there == record.rows_loaded + record.rows_quarantined + record.rows_filtered
+    return record.rows_read, record.rows_made, record.rows_loaded, record.rows_quarantined, record.rows_filtered
+
+
+@pytest.mark.parametrize("one_shot", [False, True])
+def test_an_opened_list_is_accounted_for_and_its_bad_elements_are_kept(warehouse: Destination, one_shot: bool) -> None:
+    positive = Expression(sql="items > 0", severity="warn", name="positive")
+    record = run(warehouse, ORDERS, [{"unnest": "items"}], checks=[positive], one_shot=one_shot)
+    # Three orders hold four items: one more than was read; one of the four is negative.
+    assert counts(record) == (3, 1, 3, 1, 0)
+    assert table(warehouse) == [(1, "a", 5), (1, "a", 6), (2, "a", 7)]
+    session = warehouse.session()
+    try:
+        (bad,) = quarantine.rows_of(session, "raw", "p", "t", 10)
+    finally:
+        session.close()
+    assert bad["values"] == {"id": 2, "customer": "a", "items": -1}
+    # Replaying the order would load its good item a second time.
+    assert "read them again from the source" in str(bad["cannot_be_replayed"])
+
+
+def test_groups_are_checked_and_counted(warehouse: Destination) -> None:
+    few = Expression(sql="orders < 2", severity="warn", name="few")
+    steps = [{"aggregate": {"by": ["customer"], "compute": {"orders": "count(*)"}}}]
+    record = run(warehouse, ORDERS, steps, checks=[few])
+    # Three rows read make two groups, so one was folded away; of the groups one is bad.
+    assert counts(record) == (3, 0, 1, 1, 1)
+    assert table(warehouse) == [("b", 1)]
+    # Of nothing a sum over all rows still makes one row.
+    empty = run(warehouse, [{"id": 1}], [{"filter": "id > 1"}, {"aggregate": {"compute": {"n": "count(*)"}}}], name="e")
+    assert counts(empty) == (1, 0, 1, 0, 0)
+    assert table(warehouse, "e") == [(0,)]
+
+
+JOIN = {"join": {"table": "raw.people", "by": {"customer": "key"}, "columns": {"name": "who"}}}
+
+
+def test_a_join_reads_a_table_of_the_destination(warehouse: Destination) -> None:
+    orders = [{"id": order["id"], "customer": order["customer"]} for order in ORDERS]
+    with pytest.raises(ConfigError, match=r"the step reads raw\.people, and there is no such table"):
+        stage(make(warehouse, orders, [JOIN]))
+    run(warehouse, [{"key": "a", "name": "Ann"}, {"key": "c", "name": "Cid"}], name="people")
+    staged = stage(make(warehouse, orders, [JOIN]))
+    assert staged.lineage["who"] == (Origin("name", "raw.people"),)
+    assert staged.lineage["customer"] == (Origin("customer"),)
+    assert counts(publish(staged)) == (3, 0, 3, 0, 0)
+    assert table(warehouse) == [(1, "a", "Ann"), (2, "a", "Ann"), (3, "b", None)]
+
+
+def test_a_broken_promise_loads_nothing(warehouse: Destination) -> None:
+    orders = [{"id": 1, "customer": "a"}]
+    run(warehouse, [{"key": "a", "name": "Ann"}, {"key": "a", "name": "Anna"}], name="people")
+    with pytest.raises(DataError, match=r"raw\.people has a key more than once.*: a") as caught:
+        stage(make(warehouse, orders, [JOIN]))
+    assert str(caught.value.where) == "transform[0]"
+    many = {"join": {**JOIN["join"], "matches": "many"}}
+    assert counts(run(warehouse, orders, [many])) == (1, 1, 2, 0, 0)
+    assert table(warehouse) == [(1, "a", "Ann"), (1, "a", "Anna")]
+
+
+def test_rows_of_another_table_are_added(warehouse: Destination) -> None:
+    run(warehouse, [{"id": 9}], name="old")
+    assert counts(run(warehouse, [{"id": 1}], [{"union": "raw.old"}])) == (1, 1, 2, 0, 0)
+    assert table(warehouse) == [(1,), (9,)]
+
+
+def test_steps_that_need_all_rows_take_no_cursor(warehouse: Destination) -> None:
+    steps = [{"aggregate": {"by": ["customer"], "compute": {"orders": "count(*)"}}}]
+    with pytest.raises(ConfigError) as caught:
+        stage(make(warehouse, ORDERS, steps, cursor="id"))
+    assert (caught.value.code, str(caught.value.where)) == ("transform.needs_all", "transform[0]")
+
+
+def test_an_opened_list_goes_on_by_its_cursor(warehouse: Destination) -> None:
+    first = run(warehouse, ORDERS[:2], [{"unnest": "items"}], cursor="id")
+    # Order 2 stands at the cursor: it is read again, its items are known. Order 4 is new.
+    again = [*ORDERS[1:2], {"id": 4, "customer": "c", "items": [8]}]
+    second = run(warehouse, again, [{"unnest": "items"}], cursor="id")
+    assert (counts(first), counts(second)) == ((2, 2, 4, 0, 0), (2, 0, 1, 0, 1))
+    assert table(warehouse) == [(1, "a", 5), (1, "a", 6), (2, "a", -1), (2, "a", 7), (4, "c", 8)]
