@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow_platform.connectors._sql import catalogue, kinds, selecting
+from dataflow_platform.connectors._sql import catalogue, keeping, kinds, selecting
 from dataflow_platform.connectors._sql.driver_types import begin_session, keep_texts, told_by_cursor
 from dataflow_platform.connectors._sql.facts import SqlFacts
 from dataflow_platform.connectors._sql.meanings import meaning, missing_driver
@@ -229,10 +229,13 @@ class SqlSource(Source):
                 schema, table = split_name(options.table or stream.name, self.where())
                 known = self._columns_of_table(connection, schema, table, options)
         source = selecting.origin(table, schema, options.query, [column.name for column in known])
-        filtered = selecting.condition(source, known, stream, state, self.facts, self.filtered(), dialect, self.where())
+        filtered = self.filtered()
+        read = selecting.condition(source, known, stream, state, self.facts, filtered, dialect, self.where())
+        overruled = {*options.as_text, *options.types}
+        kept = keeping.kept(source, known, stream.keeps, overruled, self.facts, filtered, dialect)
         columns = server_filter.wanted(self._chosen(known, options), stream)
         statement = selecting.select(source, columns, options.as_text, self.facts, dialect)
-        return columns, statement if filtered is None else statement.where(filtered)
+        return columns, statement.where(*([] if read is None else [read]), *kept)
 
     def _options(self, stream: Stream) -> SqlStream:
         assert isinstance(stream.options, SqlStream)
