@@ -30,8 +30,9 @@ from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.scan import Scan as Scan
+from dataflow_platform.core.session import Ahead as Ahead
+from dataflow_platform.core.session import Session as Session
 from dataflow_platform.core.spec import Spec as Spec
-from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.transformation import Promise as Promise
 from dataflow_platform.core.transformation import Rows as Rows
 from dataflow_platform.core.transformation import Tables as Tables
@@ -157,88 +158,6 @@ class Source(Connector):
         return (stream.name,)
 
 
-class Session(ABC):
-    """One open transaction on a destination. Nothing is visible outside before ``commit``.
-
-    Two places meet here: the engine (``connection``, always DuckDB), where rows are read and judged, and the
-    destination, which ``execute`` and ``query`` speak to. On DuckDB they are one. All SQL is in its dialect.
-    """
-
-    connection: "duckdb.DuckDBPyConnection"
-    """The engine's connection: sources are scanned on it, rows are staged on it."""
-
-    def lock(self, target: Table) -> None:  # noqa: B027  # a destination with one writer has nothing to do
-        """Keep other loads of ``target`` out until this transaction ends: wait, then fail saying who it is."""
-
-    def stored(self, columns: Sequence[Column]) -> tuple[Column, ...]:
-        """``columns`` of the engine as the destination keeps them; ConfigError for a type it cannot keep exactly."""
-        return tuple(columns)
-
-    def stage(self, query: str, target: Table) -> Table:
-        """Run ``query`` (a SELECT) once in the engine and keep its rows for this transaction."""
-        staged = Table(target.schema, target.name + "__dataflow_stage")
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(staged.schema)}")
-        self.connection.execute(f"CREATE TABLE {qualified(staged.schema, staged.name)} AS {query}")
-        return staged
-
-    def stage_apart(self, query: str, target: Table) -> Table:
-        """As ``stage``, for rows that will be chosen from and never become the target as they are."""
-        return self.stage(query, target)
-
-    def settle(self) -> None:  # noqa: B027  # most sessions have nothing to do
-        """Called when rows were written to or removed from the staging table: a session may keep them now,
-        where nobody but itself looks, so that publishing writes nothing twice. Nothing becomes visible."""
-
-    def in_engine(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement in the engine and fetch its (few) rows; DML answers with the rows it touched."""
-        return self.connection.execute(sql, list(parameters) or None).fetchall()
-
-    @abstractmethod
-    def expose(self, table: Table) -> None:
-        """Let the engine read ``table`` of the destination under its own name."""
-
-    @abstractmethod
-    def columns(self, table: Table) -> tuple[Column, ...] | None:
-        """The columns of the destination's ``table`` as this transaction sees it; None where it does not exist."""
-
-    @abstractmethod
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Run one statement on the destination; the number of rows it touched (0 for DDL)."""
-
-    @abstractmethod
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one SELECT on the destination whose answer is small."""
-
-    @abstractmethod
-    def append(self, table: Table, query: str) -> int:
-        """Add the rows of an engine query to a table of the destination, columns by position; how many."""
-
-    @abstractmethod
-    def bring(self, staged: Table) -> Table:
-        """Make the engine's staging table visible to the destination's SQL, for this transaction."""
-
-    @abstractmethod
-    def publish_as_new(self, staged: Table, target: Table) -> None:
-        """Make the rows of the engine's staging table the whole target, writing them no more than once."""
-
-    @abstractmethod
-    def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
-        """A query of the engine: the rows this transaction added to ``table`` (``whole``: all it holds), uncommitted.
-
-        ``columns`` come in their types; those the destination cannot tell exactly are left out, and a value that is
-        none of its type comes as NULL. Rows that were changed in place may come as well. Asked only where the
-        destination's facts say ``read_back``.
-        """
-
-    @abstractmethod
-    def commit(self) -> None:
-        """Make everything visible at once."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Undo what was not committed and free the connection. Safe to call twice."""
-
-
 class Destination(Connector):
     """A system rows are loaded into."""
 
@@ -318,6 +237,9 @@ class LoadStrategy(Spec, ABC):
 
     needs_cursor_values: ClassVar[bool] = False
     """Rows that miss the cursor go to quarantine, where the stream has one."""
+
+    takes_every_row: ClassVar[bool] = False
+    """A table that is new, or replaced, gets the staged rows as they are: no statement runs on the stage."""
 
     reach: ClassVar[Reach | None] = None
     """How much of the table may be another for one more row: a replay turns on it. None: it cannot be replayed."""

@@ -131,7 +131,7 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     assert staged.staged is not None
     assert plan is not None
     table = qualified(staged.staged.schema, staged.staged.name)
-    for name in (*validate.mask_columns(staged.rules), *staged.hidden):
+    for name in () if staged.ahead else (*validate.mask_columns(staged.rules), *staged.hidden):
         session.in_engine(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
     apply.alter_target(session, plan, load.target)
     injection.reach("schema_applied")
@@ -143,8 +143,8 @@ def _write_rows(staged: StagedLoad, reconciling: reconciliation.Reconciliation) 
     if swaps:
         if not plan.target_is_new:
             apply.fit_stage(session, plan, staged.staged)
-        counts["inserted"] = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
-        session.publish_as_new(staged.staged, load.target)
+        counts["inserted"] = staged.count()
+        session.publish_as_new(staged.ahead.table if staged.ahead else staged.staged, load.target)
     else:
         brought = replace(_plan(staged), incoming=session.bring(staged.staged))
         for statement in load.strategy.statements(brought):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dataflow_platform.core.base import LoadPlan, Session, Table
 from dataflow_platform.core.sql import literal, qualified, quote
@@ -12,6 +13,8 @@ from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 from dataflow_platform.engine.transform import Query
 
 SOURCE, POSITION = "_dataflow_source_values", "_dataflow_source_position"
+MARKED = Table("temp", "_dataflow_marked")
+"""The masks and places of bad rows that were written ahead."""
 REJECTED = Table("temp", "_dataflow_rejected")
 SUPERSEDED = Table("temp", "_dataflow_superseded")
 
@@ -73,7 +76,11 @@ def set_aside(staged: StagedLoad) -> int:
         "CAST(NULL AS TIMESTAMPTZ), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR) "
         f"FROM {table} AS bad WHERE {bad}"
     )
-    return int(session.in_engine(f"DELETE FROM {table} WHERE {bad}")[0][0])
+    if staged.ahead is None:
+        return int(session.in_engine(f"DELETE FROM {table} WHERE {bad}")[0][0])
+    gone = session.take_out(staged.ahead.table, MARKED)
+    staged.ahead = replace(staged.ahead, rows=staged.ahead.rows - gone)
+    return gone
 
 
 def judged_values(staged: StagedLoad) -> str:

@@ -1,6 +1,6 @@
 """The straight line of one stream up to the point where it may be published."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,11 +10,12 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Scan, Session, Source, State
+from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
+    engine_limits,
     extract,
     planning,
     pushdown,
@@ -27,6 +28,7 @@ from dataflow_platform.engine import (
     transform,
     upstream,
     validate,
+    written_once,
 )  # fmt: skip
 from dataflow_platform.engine.contract import policy
 from dataflow_platform.engine.cursor_boundary import settle_boundary
@@ -96,20 +98,22 @@ def _fill(result: StagedLoad) -> None:
     stream = pushdown.narrowed(load.stream, load.steps, load.window)
     extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
-        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session):
             _stage_rows(result, extraction, wanted)
     finally:
         extraction.close()
 
 
 @contextmanager
-def told_apart(source: Source, extraction: extract.Extraction, where: str) -> Iterator[None]:
-    """Errors of the engine inside the block as what they meant: the source's own, or the query's."""
+def told_apart(
+    source: Source, extraction: extract.Extraction, where: str, session: Session | None = None
+) -> Iterator[None]:
+    """Errors of the engine inside the block as what they meant: the source's own, the session's, or the query's."""
     try:
         yield
     except duckdb.Error as error:
         extract.raise_source_error(extraction, error)
-        known = source.explain(error) or query_errors.explained(error, where)
+        known = source.explain(error) or (session and session.explain(error)) or query_errors.explained(error, where)
         if known is None:
             raise
         raise known from error
@@ -129,27 +133,38 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
+    assert result.plan is not None
     injection.reach("scanned")
     if query.counted_at_source and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
-    reconciled = reconciliation.is_wanted(result, wanted)
-    assert result.shape is not None
-    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
-    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
-    judged = rejected.with_origins(result, judged, query, extraction.places)
+    ahead = written_once.how(result, query, wanted)
+    reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
+    becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
+    # From a server into the engine's own file, row by row: more memory would only keep what was written.
+    goes_through = (
+        extraction.scan.streams and becomes_target and not load.steps and load.destination.facts.read_back == "in_place"
+    )
+    # Into files the parts of a UNION ALL come one after another.
+    legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
     with (
         following(session, load.stream.name, extraction.scan) as followed,
-        _threads_that_work(session, extraction.scan),
+        engine_limits.bounded(session, _width(result, query), legs, goes_through),
     ):
-        assert result.plan is not None
-        becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
-        result.staged = (session.stage if becomes_target else session.stage_apart)(judged, load.target)
+        if ahead == "no":
+            keep_rows = session.stage if becomes_target else session.stage_apart
+            result.staged = _put(result, extraction, query, keep_rows, reconciled)
+        else:
+            result.staged = written_once.write(result, query, ahead == "readable")
     result.size = followed.size
+    if result.ahead is not None:
+        written_once.look(result, query, wanted)
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
-    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
+    if reconciled:
+        with engine_limits.bounded(session, 1, frugal=goes_through):
+            result.fingerprint = reconciliation.taken(session, result.staged)
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -165,23 +180,30 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
-@contextmanager
-def _threads_that_work(session: Session, scan: Scan) -> Iterator[None]:
-    """One thread of the engine while rows come by one: the caller's would ask for work without a pause meanwhile.
+def _width(result: StagedLoad, query: transform.Query) -> int:
+    """How many columns a staged row has at most."""
+    assert result.shape is not None
+    return len(result.shape.columns) + len(query.hidden) + len(validate.mask_columns(result.rules)) + 3
 
-    Seen with 6 million rows of PostgreSQL by one query: 17.2 CPU seconds with two threads, 8.4 with one.
-    """
-    if not scan.serial:
-        yield
-        return
-    # A connection of its own: the setting is the engine's, and has to come back after an aborted transaction too.
-    with session.connection.cursor() as settings:
-        row = settings.execute("SELECT current_setting('threads')").fetchone()
-        settings.execute("SET threads = 1")
-        try:
-            yield
-        finally:
-            settings.execute(f"SET threads = {int(row[0]) if row else 1}")
+
+def _put(
+    result: StagedLoad,
+    extraction: extract.Extraction,
+    query: transform.Query,
+    keep_rows: Callable[[str, Table], Table],
+    reconciled: bool,
+) -> Table:
+    """Stage the rows with what judges them, and with their hashes where they will be ``reconciled``."""
+    session, target = result.session, result.load.target
+    assert result.shape is not None
+    hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
+    judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
+    judged = rejected.with_origins(result, judged, query, extraction.places)
+    if (extraction.scan.legs or 1) == 1:
+        return keep_rows(judged, target)
+    staged = keep_rows(f"SELECT * FROM ({judged}) LIMIT 0", target)
+    session.fill(staged, judged)
+    return staged
 
 
 def _land(session: Session, extraction: extract.Extraction) -> None:
@@ -205,7 +227,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
     elif cursor and query.cursor:
         result.rows_read, greatest = extract.greatest_cursor(session, f"FROM {table}", query.cursor)
     else:
-        result.rows_read = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+        result.rows_read = result.count()
     if extraction.scan.rows_read is not None:
         result.rows_read = extraction.scan.rows_read()
     position = _position(result, extraction)
@@ -227,7 +249,7 @@ def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.
         result.after = replace(result.after, position=position)
     if load.stream.lookback is not None and wanted.cursor is not None and load.window is None:
         rejected.drop_known(result)
-    result.rows_staged = session.in_engine(f"SELECT count(*) FROM {table}")[0][0]
+    result.rows_staged = result.count()
 
 
 def _position(result: StagedLoad, extraction: extract.Extraction) -> dict[str, Any]:

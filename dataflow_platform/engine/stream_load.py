@@ -36,6 +36,15 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
+class WrittenAhead:
+    """The table that holds ``rows`` rows until it is published, and whether the engine can read it."""
+
+    table: Table
+    rows: int
+    readable: bool
+
+
+@dataclass(frozen=True)
 class StreamLoad:
     """Everything one load of one stream needs; built by the pipeline component or by hand.
 
@@ -72,6 +81,8 @@ class StagedLoad:
     started_at: datetime
     already: state.LoadRecord | None = None
     staged: Table | None = None
+    ahead: WrittenAhead | None = None
+    """Set where the rows were written at once where they will be published (see ``written_once``)."""
     plan: schema_contract.SchemaPlan | None = None
     shape: RowShape | None = None
     added: Sequence[AddedColumn] = ()
@@ -111,6 +122,14 @@ class StagedLoad:
     """What the source says of the reading."""
     seconds: float = 0.0
 
+    def count(self) -> int:
+        """How many rows are in the stage by now, or were written ahead."""
+        assert self.staged is not None
+        if self.ahead is not None:
+            return self.ahead.rows
+        table = qualified(self.staged.schema, self.staged.name)
+        return int(self.session.in_engine(f"SELECT count(*) FROM {table}")[0][0])
+
     def span_of(self, column: str) -> tuple[Any, Any] | None:
         """The least and greatest value of a source column among the staged rows; None where it is not there."""
         output = self.plain.get(column)
@@ -118,7 +137,8 @@ class StagedLoad:
             return None
         name = quote(output)
         table = qualified(self.staged.schema, self.staged.name)
-        first, last = self.session.in_engine(f"SELECT min({name}), max({name}) FROM {table}")[0]
+        ask = self.session.query if self.ahead and not self.ahead.readable else self.session.in_engine
+        first, last = ask(f"SELECT min({name}), max({name}) FROM {table}")[0]
         return None if first is None else (first, last)
 
     def close(self) -> None:

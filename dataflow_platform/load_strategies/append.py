@@ -14,6 +14,7 @@ class Append(LoadStrategy):
     """
 
     reach: ClassVar[Reach | None] = "row"
+    takes_every_row: ClassVar[bool] = True
 
     def statements(self, plan: LoadPlan) -> Iterator[Statement]:
         """One INSERT of every staged row."""

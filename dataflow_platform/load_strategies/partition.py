@@ -21,6 +21,7 @@ class Partition(LoadStrategy):
     """
 
     reach: ClassVar[Reach | None] = "partition"
+    takes_every_row: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "by"
 
     by: tuple[str, ...] = Field(

@@ -14,6 +14,7 @@ class Replace(LoadStrategy):
     """
 
     reach: ClassVar[Reach | None] = "table"
+    takes_every_row: ClassVar[bool] = True
 
     def replaces_target(self) -> bool:
         """Always."""

@@ -193,8 +193,9 @@ class PipelineSpec(Spec):
     reconcile: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Compare hashes of the rows that came into the stage with those of the rows in the table, before "
-        "anything is published; a difference fails the load. `auto`: full loads (on PostgreSQL up to where rows leave "
-        "for the server); `on`: every load (on PostgreSQL its rows are read back); `off`: counts only.",
+        "anything is published; a difference fails the load. `auto`: full loads, up to where rows leave for "
+        "PostgreSQL's server or a lake's files (rows that leave in the pass that reads them are counted at both ends); "
+        "`on`: every load, with its rows read back; `off`: counts only.",
     )
     schedule: Schedule | None = Field(default=None, description="When all streams run.")
     sensor: Sensor | None = Field(default=None, description="Run a stream when its source has something new.")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from dataflow_platform.connectors._lake.lake import Lake
 from dataflow_platform.connectors._lake.log import TableLog
 from dataflow_platform.connectors._lake.naming import folder_of
 from dataflow_platform.connectors._lake.place import LakePlace
-from dataflow_platform.connectors._lake.session import Lake, LakeSession
+from dataflow_platform.connectors._lake.session import LakeSession
 from dataflow_platform.connectors._lake.store import Store
 from dataflow_platform.core.base import Destination
 

@@ -7,9 +7,10 @@ import duckdb
 from dataflow_platform.connectors._lake.log import DataFile
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.load_plan import listed
+from dataflow_platform.core.session import PLACE
 from dataflow_platform.core.sql import literal, quote
 
-FILE, ROW = quote("_dataflow_file"), quote("_dataflow_row")
+FILE, ROW = map(quote, PLACE)
 """Where a row lies: the file's number and the row's number in it."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from dataflow_platform.connectors._lake.ledger import Ledger
 from dataflow_platform.connectors._lake.log import Commit, DataFile, Snapshot, TableLog
 from dataflow_platform.connectors._lake.store import Store
+from dataflow_platform.connectors._lake.unkept_values import refuse_unkept
 from dataflow_platform.connectors._lake.working_table import WorkingTable
 from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, refuse_nulls
 from dataflow_platform.core import injection
@@ -22,6 +23,8 @@ class OpenTable:
     snapshot: Snapshot | None
     pending: PendingFiles
     working: WorkingTable | None = None
+    ahead: WorkingTable | None = None
+    """Rows that will be the whole table if they are published; their files are written."""
     old_files: int = 0
     """How many of the working table's files are the snapshot's."""
     removed: list[DataFile] = field(default_factory=list)
@@ -41,6 +44,7 @@ def publish(store: Store, opened: OpenTable, ledger: Ledger, layout: Layout) -> 
     properties, expired = ledger.properties(opened.table, ledger.member(opened.table), pending)
     loads = ledger.loads()
     refuse_nulls(added, frozenset(working.required), name)
+    refuse_unkept(added, working.columns(), opened.log.folder)
     pending.make_durable([*added, *pending.system])
     said = {"loadIds": [load.load_id for load in loads], "removed": len(removed), "added": len(added)}
     commit = Commit(

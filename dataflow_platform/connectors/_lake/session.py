@@ -1,8 +1,8 @@
 """One transaction on a lake: rows, quarantine, state and load record become one new version of one table."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,29 +10,18 @@ import duckdb
 from sqlglot import exp
 
 from dataflow_platform.connectors._lake import statements
+from dataflow_platform.connectors._lake.lake import Lake
 from dataflow_platform.connectors._lake.ledger import Ledger, Member, is_system
-from dataflow_platform.connectors._lake.log import DataFile, TableLog
+from dataflow_platform.connectors._lake.log import DataFile
 from dataflow_platform.connectors._lake.naming import folder_of, name_of
 from dataflow_platform.connectors._lake.next_version import OpenTable, publish
-from dataflow_platform.connectors._lake.store import Store
+from dataflow_platform.connectors._lake.partitioning import partition_columns
 from dataflow_platform.connectors._lake.working_table import WorkingTable
 from dataflow_platform.connectors._lake.writing import Layout, PendingFiles, sweep
-from dataflow_platform.core.base import Column, Session, Table
-from dataflow_platform.core.errors import ConfigError, DataError
+from dataflow_platform.core.base import Ahead, Column, Session, Table
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError
 from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import qualified, quote
-
-
-@dataclass(frozen=True)
-class Lake:
-    """What a session needs of its destination."""
-
-    store: Store
-    log: Callable[[Table], TableLog]
-    partition_by: Mapping[str, Sequence[str]]
-    """Table (``schema.table`` or the bare name) -> the columns a new table is partitioned by."""
-    file_size: str
-    wait_seconds: float
 
 
 class LakeSession(Session):
@@ -108,6 +97,8 @@ class LakeSession(Session):
 
     def _working(self, table: Table) -> WorkingTable | None:
         """The table as it can be changed; None where the lake has none of that name."""
+        if table.name.endswith(_AHEAD) and table in self._staged:
+            return self._ahead(table)
         if table in self._staged or table.schema in ("", "temp"):
             return None
         if is_system(table.name):
@@ -293,46 +284,65 @@ class LakeSession(Session):
     def _layout(self, opened: OpenTable) -> Layout:
         return Layout(opened.partition_by, self._lake.file_size, opened.log.empty_is_null)
 
+    def can_write_ahead(self, columns: Sequence[Column], target: Table) -> Ahead:
+        """Where the files give every value back as it is now, and the folder of a row says nothing of it."""
+        with self._told():
+            exact = self.stored(columns) == tuple(columns)
+            opened = self._look(target)
+            return "readable" if exact and not partition_columns(opened, self._lake.partition_by, columns) else "no"
+
+    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+        """Write the rows as files that no version holds yet."""
+        self.lock(target)
+        name = Table("main", target.name + _AHEAD)
+        opened, columns = self._look(target), self._described(f"({query})")
+        opened.ahead = self._new(opened, name, columns)
+        self._staged.add(name)
+        # The last statement of the engine: its profile is looked at.
+        opened.ahead.take_in(opened.pending.write(query, columns, self._layout(opened)))
+        return name, sum(file.rows or 0 for file in opened.ahead.files)
+
+    def placed(self, table: Table) -> str:
+        """The rows with file and row number."""
+        return f"SELECT * FROM {self._ahead(table).rows}"
+
+    def take_out(self, table: Table, places: Table) -> int:
+        """Remember that these rows are gone: their files will be written anew."""
+        ahead = self._ahead(table)
+        gone = ahead.forget_hits(qualified(places.schema, places.name))
+        ahead.show()
+        return gone
+
+    def _ahead(self, table: Table) -> WorkingTable:
+        return next(each.ahead for each in self._tables.values() if each.ahead and each.ahead.name == table)
+
+    def explain(self, error: duckdb.Error) -> DataflowError | None:
+        """What the store says of files that were written ahead; the source's may lie in a store like it."""
+        ours = any(each.pending.token in str(error) for each in self._tables.values() if each.ahead)
+        return self._store.explained(error) if ours else None
+
     def publish_as_new(self, staged: Table, target: Table) -> None:
-        """Write the staged rows as files; they become the whole table with the commit. Old files stay readable."""
+        """Make files the whole table with the commit, once they are written. Old files stay readable."""
         self.lock(target)
         opened, name = self._look(target), qualified(staged.schema, staged.name)
         with self._told():
-            columns = self.stored(self._described(name))
-            opened.partition_by = self._partitioned(opened, target, columns)
+            ahead = opened.ahead if opened.ahead and opened.ahead.name == staged else None
+            columns = ahead.columns() if ahead else self.stored(self._described(name))
+            opened.partition_by = partition_columns(opened, self._lake.partition_by, columns)
             if opened.snapshot is not None:
                 opened.removed = list(opened.snapshot.files)
             opened.old_files = 0
-            opened.working = WorkingTable(
-                self.connection, next(self._next), target, columns, (), self._url(opened), opened.partition_by
-            )
+            opened.working = ahead or self._new(opened, target, columns)
             opened.working.changed = True
-            opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
+            if ahead:
+                ahead.rename(target)
+            else:
+                opened.working.take_in(opened.pending.write(f"SELECT * FROM {name}", columns, self._layout(opened)))
 
-    def _partitioned(self, opened: OpenTable, target: Table, columns: Sequence[Column]) -> tuple[str, ...]:
-        known = {column.name.lower(): column for column in columns}
-        if opened.snapshot is not None:
-            asked: Sequence[str] = opened.snapshot.partition_by
-        else:
-            named = self._lake.partition_by
-            asked = named.get(f"{target.schema}.{target.name}", named.get(target.name, ()))
-        lost = next((name for name in asked if name.lower() not in known), None)
-        if lost or (asked and len(asked) >= len(columns)):
-            raise ConfigError(
-                "lake.partition_by",
-                f"'{lost}' is no column of the rows" if lost else "a table cannot be partitioned by all its columns",
-                where=f"partition_by.{target.name}",
-                fix="name columns of the stream, and not all of them",
-            )
-        if "*" in asked:  # the engine takes it for every column
-            raise ConfigError(
-                "lake.partition_by",
-                "a table cannot be partitioned by a column called '*'",
-                where=f"partition_by.{target.name}",
-                fix="give the column another name in the pipeline",
-            )
-        opened.log.check_partition([known[name.lower()] for name in asked])
-        return tuple(known[name.lower()].name for name in asked)
+    def _new(self, opened: OpenTable, name: Table, columns: Sequence[Column]) -> WorkingTable:
+        return WorkingTable(
+            self.connection, next(self._next), name, columns, (), self._url(opened), opened.partition_by
+        )  # fmt: skip
 
     def written(self, table: Table, columns: Sequence[Column], whole: bool) -> str:
         """The rows as the files and the engine hold them that will be the next version's."""
@@ -382,4 +392,5 @@ class LakeSession(Session):
         self.connection.close()
 
 
+_AHEAD = "__dataflow_ahead"
 _CHANGING = (exp.Insert, exp.Delete, exp.Update, exp.Alter)

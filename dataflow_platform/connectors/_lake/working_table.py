@@ -98,6 +98,11 @@ class WorkingTable:
         self._engine.execute(f"DROP VIEW IF EXISTS {qualified(self.name.schema, self.name.name)}")
         self.hide()
 
+    def rename(self, name: Table) -> None:
+        """Be the table ``name`` from now on."""
+        self.unname()
+        self.name = name
+
     def count(self) -> int | None:
         """The number of rows, from what the log says of its files; None where it does not say."""
         if any(file.rows is None for file in self.files):

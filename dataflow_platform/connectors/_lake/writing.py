@@ -10,7 +10,7 @@ import duckdb
 
 from dataflow_platform.connectors._lake.log import SYSTEM_FOLDER, DataFile, Snapshot, TableLog
 from dataflow_platform.connectors._lake.store import Entry, Store
-from dataflow_platform.connectors._lake.unkept_values import refuse_partitions, refuse_unkept
+from dataflow_platform.connectors._lake.unkept_values import refuse_partitions
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.load_plan import listed
@@ -67,7 +67,6 @@ class PendingFiles:
         )
         by_name = {column.name: column for column in columns}
         refuse_partitions(files, [by_name[part] for part in layout.partition_by], layout.empty_is_null)
-        refuse_unkept(files, columns, self._folder)
         self._store.delete(self._path(file) for file in files if not file.rows)
         return [file for file in files if file.rows]
 

@@ -8,6 +8,7 @@ from dataflow_platform.core.errors import ConfigError, DataError, DataflowError,
 
 _VALUE = "correct the value at its source, or cast the column to a type that holds it"
 _NUL = "remove the NUL character: transform: - derive: {column: \"replace(column, chr(0), '')\"}"
+_NULS = ("NULL-byte", "NUL (0x00)")
 # SQLSTATE (five characters) or its class (two): what is to be done, and how.
 _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
     "55P03": (TransientError, "postgres.locked", "wait for who holds the table (pg_locks says), or raise wait_seconds"),
@@ -15,6 +16,12 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
     "22021": (DataError, "postgres.value", _NUL),
     "22P05": (DataError, "postgres.value", _NUL),
     "22": (DataError, "postgres.value", _VALUE),
+    "23503": (
+        DataError,
+        "postgres.foreign_key",
+        "load the table referred to first and what refers to it after, or correct the rows",
+    ),
+    "42P16": (DataError, "postgres.primary_key", "correct the rows: a column of the primary key has to have a value"),
     "23": (DataError, "postgres.constraint", "correct the rows, or drop the constraint of the target table"),
     "42501": (ConfigError, "postgres.permission", "GRANT CREATE ON DATABASE or SCHEMA, or own the table"),
     "25006": (ConfigError, "postgres.standby", "set `host` to the primary server"),
@@ -23,6 +30,11 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
     "54": (ConfigError, "postgres.limit", "load fewer columns, or shorter values"),
     "2BP01": (ConfigError, "postgres.dependent", "drop what depends on the table, or change it by hand"),
 }
+
+
+def is_refused(error: duckdb.Error) -> bool:
+    """True where a value of a row is one that PostgreSQL does not hold."""
+    return any(word in str(error) for word in (REFUSED, *_NULS))
 
 
 def explained(server: PostgresConnection, error: BaseException) -> DataflowError:
@@ -44,7 +56,7 @@ def explained(server: PostgresConnection, error: BaseException) -> DataflowError
         )
     if "No space left" in text and isinstance(error, duckdb.Error):
         return ConfigError("engine.disk_full", f"the disk is full: {line}", where=where, fix="free space, run again")
-    if "NULL-byte" in text or "NUL (0x00)" in text:
+    if any(word in text for word in _NULS):
         return DataError(
             "postgres.value", "PostgreSQL holds no text with a NUL character, and a row has one", where=where, fix=_NUL
         )

@@ -5,66 +5,25 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from dataflow_platform.connectors.postgres.complaints import is_refused
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
-from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
+from dataflow_platform.connectors.postgres.server import Server
+from dataflow_platform.connectors.postgres.swapping import Carried, carried, take_over
+from dataflow_platform.connectors.postgres.target_questions import COLUMNS, HOLDER
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Column, Session, Table
+from dataflow_platform.core.base import Ahead, Column, Session, Table
 from dataflow_platform.core.errors import DataError, DataflowError, TransientError
 from dataflow_platform.core.sql import qualified, quote
 
-_COLUMNS = """
-SELECT a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
-           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END), a.attndims::int,
-       NOT a.attnotnull
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_type t ON t.oid = a.atttypid
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
-"""
-# A table that nothing hangs on: no index, view, grant, comment, constraint, default, trigger or owner of its own.
-_BARE = """
-SELECT c.relkind = 'r' AND c.relacl IS NULL AND c.reloptions IS NULL AND c.relpersistence = 'p'
-   AND c.reltablespace = 0 AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-   AND NOT (c.relhasindex OR c.relhastriggers OR c.relrowsecurity OR c.relispartition OR c.relhassubclass)
-   AND NOT EXISTS (SELECT FROM pg_description d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass)
-   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = c.oid AND d.refclassid = 'pg_class'::regclass
-                   AND d.deptype <> 'i')
-   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   AND (a.attnotnull OR a.atthasdef OR a.attacl IS NOT NULL
-                        OR (a.atttypid = 'varchar'::regtype AND a.atttypmod > 0)))
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
-"""
-_HOLDER = """
-SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-  AND (l.classid::bigint << 32 | l.objid::bigint) = %s AND a.pid <> pg_backend_pid()
-"""
 _LOCK_TIMEOUT = "55P03"
-
-
-@dataclass(frozen=True)
-class Server:
-    """What a session needs of its destination."""
-
-    connect: Callable[[], Any]
-    """A psycopg2 connection with the session's settings."""
-    explained: Callable[[BaseException], DataflowError]
-    """The platform's error for one of the driver's or the engine's."""
-    expose: Callable[[duckdb.DuckDBPyConnection, Table], Callable[[], None]]
-    """Make a table of the server readable in the engine; what undoes it."""
-    name: str
-    wait_seconds: float
-    indexes: DeclaredIndexes
 
 
 class PostgresSession(Session):
@@ -80,16 +39,27 @@ class PostgresSession(Session):
         self._brought = 0
         self._read_back: Path | None = None
         self._loaded: set[Table] = set()
+        # Tables that were written ahead, and whether they take over what hangs on the target.
+        self._ahead: dict[Table, bool] = {}
 
     @contextmanager
-    def _told(self) -> Iterator[Any]:
-        """A cursor; what goes wrong inside the block in the platform's words."""
+    def _served(self) -> Iterator[Any]:
+        """A cursor; what goes wrong on the server in the platform's words, and errors of the engine as they are."""
         import psycopg2
 
         try:
             with self._postgres.cursor() as cursor:
                 yield cursor
-        except (psycopg2.Error, duckdb.Error, ValueError) as error:
+        except (psycopg2.Error, ValueError) as error:
+            raise self._server.explained(error) from error
+
+    @contextmanager
+    def _told(self) -> Iterator[Any]:
+        """A cursor; what goes wrong inside the block in the platform's words."""
+        try:
+            with self._served() as cursor:
+                yield cursor
+        except duckdb.Error as error:
             raise self._server.explained(error) from error
 
     def lock(self, target: Table) -> None:
@@ -102,6 +72,8 @@ class PostgresSession(Session):
         try:
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+                # Rows that others refer to may go before the new ones come.
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         except psycopg2.Error as error:
             if error.pgcode != _LOCK_TIMEOUT:
                 raise self._server.explained(error) from error
@@ -111,7 +83,7 @@ class PostgresSession(Session):
 
     def _held(self, target: Table, key: int) -> TransientError:
         with self._told() as cursor:
-            cursor.execute(_HOLDER, [key])
+            cursor.execute(HOLDER, [key])
             holder = cursor.fetchone()
         who = f"process {holder[0]} of the server ({holder[1] or 'no application name'})" if holder else "another load"
         stop = f", or end it: SELECT pg_terminate_backend({holder[0]})" if holder else ""
@@ -151,7 +123,7 @@ class PostgresSession(Session):
 
     def _catalogue(self, table: Table) -> list[tuple[str, str, int, bool]]:
         with self._told() as cursor:
-            cursor.execute(_COLUMNS, [table.schema, table.name])
+            cursor.execute(COLUMNS, [table.schema, table.name])
             return list(cursor.fetchall())
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
@@ -169,9 +141,10 @@ class PostgresSession(Session):
             selected = ", ".join(quote(name) for name in transfer.selected)
             staged = self._awaited[transfer.origin]
             query = f"SELECT {selected} FROM {qualified(staged.schema, staged.name)}"
-            return self._append(transfer.target, transfer.columns, query)
-        self._fetch_awaited(statement.tables)
+            with self._told():
+                return self._append(transfer.target, transfer.columns, query)
         with self._told() as cursor:
+            self._fetch_awaited(statement.tables)
             cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
             return max(int(cursor.rowcount), 0)
 
@@ -201,15 +174,16 @@ class PostgresSession(Session):
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one SELECT and fetch all of its (few) rows."""
         statement = translated(sql)
-        self._fetch_awaited(statement.tables)
         with self._told() as cursor:
+            self._fetch_awaited(statement.tables)
             cursor.execute(*((statement.with_parameters, list(parameters)) if parameters else (statement.sql,)))
             return list(cursor.fetchall())
 
     def append(self, table: Table, query: str) -> int:
         """COPY the rows of an engine query to the end of ``table``."""
         names = [name for name, *_ in self._catalogue(table)]
-        return self._append(table, names[: len(self._described(query))], query)
+        with self._told():
+            return self._append(table, names[: len(self._described(query))], query)
 
     def _append(self, table: Table, names: Sequence[str], query: str) -> int:
         described = self._described(query)
@@ -222,7 +196,7 @@ class PostgresSession(Session):
         landed = Table("pg_temp", self._incoming())
         self._land(landed, described, query)
         listed = ", ".join(quote(name) for name in names)
-        with self._told() as cursor:
+        with self._served() as cursor:
             cursor.execute(f"INSERT INTO {into} ({listed}) SELECT * FROM {qualified(landed.schema, landed.name)}")
             return int(cursor.rowcount)
 
@@ -246,53 +220,79 @@ class PostgresSession(Session):
         return f"_dataflow_incoming_{self._brought}"
 
     def _land(self, table: Table, columns: Sequence[Column], query: str) -> None:
-        with self._told() as cursor:
+        with self._served() as cursor:
             cursor.execute(f"CREATE TEMP TABLE {quote(table.name)} ({_declared(columns)}) ON COMMIT DROP")
         self._fill(qualified(table.schema, table.name), columns, query)
-        with self._told() as cursor:  # without statistics the planner guesses how to join it
+        with self._served() as cursor:  # without statistics the planner guesses how to join it
             cursor.execute(f"ANALYZE {qualified(table.schema, table.name)}")
 
-    def publish_as_new(self, staged: Table, target: Table) -> None:
-        """Load a new table and rename it, so that the old one stays readable until the commit.
+    def can_write_ahead(self, columns: Sequence[Column], target: Table) -> Ahead:
+        """Into a table of the open transaction, which nobody else sees: the engine neither."""
+        return "hidden"
 
-        A table that anything hangs on (grants, views, indexes, comments, ...) keeps it all: its rows are
-        deleted and the new ones copied in, which readers do not see before the commit either.
+    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+        """COPY the rows into a new table, which will take the target's name: the old one stays readable.
+
+        Its indexes and constraints are made again. A table that more hangs on (grants, views, comments, foreign keys
+        of others, ...) keeps it all: its rows are deleted and the new ones copied in, which readers do not see before
+        the commit either.
         """
-        query = f"SELECT * FROM {qualified(staged.schema, staged.name)}"
         columns, name = self._described(query), qualified(target.schema, target.name)
         kept = self.stored(columns)
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and _shapes(old) == _shapes(kept) and not self._bare(target):
+        own = self._own(target) if old is not None and _shapes(old) == _shapes(kept) else []
+        if old is not None and own is None:
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
-            self.append(target, f"SELECT {listed} FROM {qualified(staged.schema, staged.name)}")
-            return
-        fresh = target if old is None else Table(target.schema, f"_dataflow_new_{_lock_key(target) & 0xFFFFFFFF:08x}")
-        new = qualified(fresh.schema, fresh.name)
-        with self._told() as cursor:
-            cursor.execute(f"CREATE TABLE {new} ({_declared(columns)})")
-        self._fill(new, columns, query)
-        if old is not None:
-            with self._told() as cursor:
-                cursor.execute(f"DROP TABLE {name}")
-                injection.reach("swapping")
-                cursor.execute(f"ALTER TABLE {new} RENAME TO {quote(target.name)}")
+            fresh, inserted = target, f"SELECT {listed} FROM ({query}) AS rows"
+            rows = self._append(target, [column.name for column in old], inserted)
+        else:
+            passing = f"_dataflow_new_{_lock_key(target) & 0xFFFFFFFF:08x}"
+            fresh = target if old is None else Table(target.schema, passing)
+            new = qualified(fresh.schema, fresh.name)
+            with self._served() as cursor:
+                cursor.execute(f"CREATE TABLE {new} ({_declared(columns)})")
+            rows = self._fill(new, columns, query)
+        self._ahead[fresh] = old is not None and _shapes(old) == _shapes(kept)
+        return fresh, rows
 
-    def _bare(self, table: Table) -> bool:
+    def explain(self, error: duckdb.Error) -> DataflowError | None:
+        """A value that PostgreSQL does not hold."""
+        return self._server.explained(error) if is_refused(error) else None
+
+    def publish_as_new(self, staged: Table, target: Table) -> None:
+        """Give the rows the target's name, those of the engine once they are written."""
+        if staged not in self._ahead:
+            with self._told():
+                staged, _ = self.write_ahead(f"SELECT * FROM {qualified(staged.schema, staged.name)}", target)
+        if staged != target:
+            with self._told() as cursor:
+                take_over(cursor, staged, target, self._to_carry(target) if self._ahead[staged] else [])
+
+    def _own(self, table: Table) -> list[Carried] | None:
         with self._told() as cursor:
-            cursor.execute(_BARE, [table.schema, table.name])
-            return bool(cursor.fetchone()[0])
+            return carried(cursor, table)
+
+    def _to_carry(self, target: Table) -> list[Carried]:
+        own = self._own(target)
+        if own is None:
+            raise TransientError(
+                "postgres.changed",
+                "somebody hung something on the table (a view, a grant, ...) while its rows were written",
+                where=f"{target.schema}.{target.name}",
+                fix="run it again",
+            )
+        return own
 
     def _described(self, query: str) -> list[Column]:
-        with self._told():
-            rows = self.connection.execute(f"DESCRIBE {query}").fetchall()
+        rows = self.connection.execute(f"DESCRIBE {query}").fetchall()
         return [Column(str(name), str(kind)) for name, kind, *_ in rows]
 
-    def _fill(self, table: str, columns: Sequence[Column], query: str) -> None:
-        """Copy into a table just made by ``_declared``, then give the columns their lasting types."""
-        self._copy(table, [column.name for column in columns], columns, query)
+    def _fill(self, table: str, columns: Sequence[Column], query: str) -> int:
+        """Copy into a table just made by ``_declared``, then give the columns their lasting types; the rows."""
+        rows = self._copy(table, [column.name for column in columns], columns, query)
         kinds = [(quote(column.name), stored(column.type)) for column in columns]
         changes = [
             f"ALTER COLUMN {name} TYPE {kind.declared} USING {name}::{kind.declared}"
@@ -300,8 +300,9 @@ class PostgresSession(Session):
             if kind.landed != kind.declared
         ]
         if changes:
-            with self._told() as cursor:
+            with self._served() as cursor:
                 cursor.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+        return rows
 
     def _copy(self, table: str, names: Sequence[str], columns: Sequence[Column], query: str) -> int:
         """COPY ``query``, whose columns are ``columns``, into ``names`` of ``table`` (quoted); the rows."""
@@ -309,7 +310,7 @@ class PostgresSession(Session):
             f"{stored(column.type).wire.format(f'r.{quote(column.name)}')} AS {quote(column.name)}"
             for column in columns
         )
-        with self._told() as cursor:
+        with self._served() as cursor:
             sent, taken = copy_rows(self.connection, cursor, table, names, f"SELECT {wires} FROM ({query}) AS r")
         # Invariant 2, nothing lost: both ends of the pipe counted.
         if sent != taken:
@@ -338,10 +339,13 @@ class PostgresSession(Session):
         """
         import psycopg2
 
+        with self._told() as cursor:
+            # Now rather than by COMMIT, after which nothing can be said; and what waits for it forbids any DDL.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in self._loaded:
-            if any(self._server.indexes.of(table)) and (columns := self.columns(table)):
+            if self._server.declared.any_of(table) and (columns := self.columns(table)):
                 with self._told() as cursor:
-                    self._server.indexes.create_missing(cursor, table, columns)
+                    self._server.declared.create_missing(cursor, table, columns)
         self._open = False
         try:
             self._postgres.commit()
