@@ -22,8 +22,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import State, Stream, Table
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.predicate import Predicate
-from dataflow_platform.core.sql import expression
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.pushdown import narrowed
