@@ -189,12 +189,12 @@ def _entries() -> dict[str, type[SqlSource]]:
 
 
 def _dialect(source: SqlSource) -> Any:
-    """The dialect of a system; None where its package is not installed here."""
+    """The dialect of a system; None where its package is not installed here, or only its driver knows it (JDBC)."""
     from sqlalchemy import exc
 
     try:
         return source.address().get_dialect()()
-    except exc.NoSuchModuleError:
+    except (exc.NoSuchModuleError, NotImplementedError):
         return None
 
 
