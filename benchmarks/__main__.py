@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import load_strategies, moves, reconciliation, start_up
+from benchmarks import load_strategies, merges, moves, reconciliation, start_up
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -22,14 +22,15 @@ def main() -> None:
     rows = int(6_000_000 * options.scale)
     copies = max(1, round(18 * options.scale))
     moved = moves.run(options.scale, options.rounds)
+    merged = merges.run(options.scale, options.rounds)
     loaded = load_strategies.run(rows, options.rounds, list(load_strategies.BY_HAND))
     reconciled = reconciliation.run(copies, options.rounds)
     started = start_up.run(options.rounds)
-    PAGE.write_text(_page(options.rounds, rows, moved, loaded, reconciled, started))
+    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, started))
     print(PAGE.read_text())
 
 
-def _page(rounds: int, rows: int, moved: str, loaded: str, reconciled: str, started: str) -> str:
+def _page(rounds: int, rows: int, moved: str, merged: str, loaded: str, reconciled: str, started: str) -> str:
     return f"""# Benchmarks
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {platform.machine()}, Python
@@ -40,9 +41,18 @@ Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
 TPC-H's `lineitem`, 16 columns; PostgreSQL 18 on loopback without fsync. Measured is the whole command from start to
 end, with the start of Python: `dataflow run` of a pipeline with state, contract, reconciliation and load record. Wall
 time, CPU and rate are medians of {rounds} rounds, peak memory is the greatest. The first line is the limit: a binary
-COPY of PostgreSQL by psql, rows thrown away (or, into PostgreSQL, put into a table without state or checks).
+COPY of PostgreSQL by psql, rows thrown away (or, into PostgreSQL, put into a table without state or checks); of MariaDB
+its own client, which takes the rows one by one and throws them away.
 
 {moved}
+
+## Merging 1 %
+
+The destination holds all of `lineitem`, 1 % of the rows changed at the source; the whole command. The source has an
+index on the cursor, the tables of PostgreSQL a primary key. By hand is DELETE and INSERT without state, contract and
+load record.
+
+{merged}
 
 ## Load strategies, {rows:,} rows in the table and 1 % changed
 

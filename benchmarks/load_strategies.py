@@ -56,7 +56,9 @@ BY_HAND: dict[str, list[str]] = {
     ],
     "scd2": [
         f"CREATE TEMP TABLE b AS SELECT *, {_HASH} AS h FROM read_parquet('{{batch}}')",
-        "DELETE FROM b AS n USING raw.t AS o WHERE o.id = n.id AND o._is_current AND o._row_hash = n.h",
+        # A join of one column goes down into the scan; one of key and hash would read every hash of the table.
+        "DELETE FROM b AS n USING (SELECT o.id, o._row_hash AS h FROM raw.t AS o SEMI JOIN b ON o.id = b.id "
+        "WHERE o._is_current) AS same WHERE same.id = n.id AND same.h = n.h",
         "UPDATE raw.t AS o SET _valid_to = n.changed, _is_current = FALSE FROM b AS n "
         "WHERE o.id = n.id AND o._is_current",
         f"INSERT INTO raw.t SELECT {COLUMNS}, changed, NULL, TRUE, h FROM b",

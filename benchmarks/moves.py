@@ -11,10 +11,13 @@ from typing import Any
 
 import duckdb
 
-from benchmarks import projects, rivals, tpch
+from benchmarks import mariadb_server, projects, rivals, tpch
+from benchmarks.mariadb_server import PASSWORD as MARIADB_PASSWORD
+from benchmarks.mariadb_server import USER, MariaDB
 from benchmarks.measure import Measured, measure_command, table
 from benchmarks.postgres_server import PASSWORD, Running, running
 
+FROM_MARIADB = "MariaDB to DuckDB"
 Command = tuple[Sequence[str], Mapping[str, str]]
 
 
@@ -25,6 +28,7 @@ class Bench:
     folder: Path
     postgres: Running
     rows: int
+    mariadb: MariaDB | None = None
     ways: dict[str, dict[str, Callable[[Path], Command]]] = field(default_factory=dict)
     """Move -> way -> the command to measure, made for a folder."""
 
@@ -39,14 +43,16 @@ class Bench:
         def made(folder: Path) -> Command:
             fields = {"name": "lineitem", "load": "replace", **stream}
             projects.project(folder, source, warehouse, fields)
-            return projects.command(), {**projects.environment(folder), "PGPASSWORD": PASSWORD}
+            return projects.command(), {
+                **projects.environment(folder), "PGPASSWORD": PASSWORD, "MARIADB_PASSWORD": MARIADB_PASSWORD
+            }  # fmt: skip
 
         return made
 
-    def rival(self, way: Callable[[str, str], None]) -> Callable[[Path], Command]:
-        """A function of ``rivals`` as a command."""
+    def rival(self, way: Callable[[str, str], None], port: int | None = None) -> Callable[[Path], Command]:
+        """A function of ``rivals`` as a command; ``port`` is that of PostgreSQL if absent."""
         return lambda folder: (
-            rivals.command(way, self.postgres.server.port, folder),
+            rivals.command(way, port or self.postgres.server.port, folder),
             {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": ""},
         )
 
@@ -94,6 +100,25 @@ def _moves(bench: Bench) -> None:
     }
 
 
+def _moves_of_mariadb(bench: Bench, server: MariaDB) -> None:
+    mariadb = {
+        "type": "mysql", "host": "127.0.0.1", "port": server.port, "database": "tpch", "user": USER,
+        "password": "{{ env.MARIADB_PASSWORD }}",
+    }  # fmt: skip
+    warehouse = {"type": "duckdb", "path": "w.duckdb"}
+    limit = server.client("SELECT * FROM lineitem")
+    bench.ways[FROM_MARIADB] = {
+        "mariadb --quick to nowhere": lambda folder: (limit, dict(os.environ)),
+        "scanner by hand": bench.rival(rivals.mysql_scanner_to_duckdb, server.port),
+        "scanner by hand, no compression": bench.rival(rivals.mysql_scanner_uncompressed, server.port),
+        "dataflow run": bench.product(mariadb, warehouse),
+        "dataflow run, five row rules": bench.product(mariadb, warehouse, checks=projects.RULES),
+        "ConnectorX": bench.rival(rivals.mysql_connectorx_to_duckdb, server.port),
+        "dlt, pyarrow": bench.rival(rivals.mysql_dlt_pyarrow, server.port),
+        "dlt, connectorx": bench.rival(rivals.mysql_dlt_connectorx, server.port),
+    }
+
+
 def _prepare(bench: Bench, csv: Path) -> None:
     """The files some ways read: the rows in a DuckDB file, and as PostgreSQL's binary format."""
     with duckdb.connect(str(bench.folder / "source.duckdb")) as connection:
@@ -120,7 +145,8 @@ def _once(bench: Bench, move: str, name: str) -> Measured:
     if name.startswith("scanner") and move.startswith("DuckDB"):
         shutil.copy(bench.folder / "source.duckdb", way / "source.duckdb")
     words, environment = bench.ways[move][name](way)
-    took = measure_command(words, environment, way, bench.postgres.cpu)
+    server = bench.mariadb if move == FROM_MARIADB and bench.mariadb else bench.postgres
+    took = measure_command(words, environment, way, server.cpu)
     print(f"{move}: {name}: {took.wall:.1f} s, CPU {took.cpu:.1f} + {took.server_cpu:.1f}", flush=True)
     return took
 
@@ -134,6 +160,11 @@ def run(scale: float, rounds: int, only: Sequence[str] = ()) -> str:
         bench = Bench(folder, postgres, tpch.into_postgres(postgres, csv))
         _prepare(bench, csv)
         _moves(bench)
+        without = mariadb_server.missing()
+        if not without and (not only or any(word in FROM_MARIADB for word in only)):
+            bench.mariadb = stack.enter_context(mariadb_server.running())
+            mariadb_server.seed(bench.mariadb, csv)
+            _moves_of_mariadb(bench, bench.mariadb)
         wanted = [name for name in bench.ways if not only or any(word in name for word in only)]
         found: dict[str, dict[str, list[Measured]]] = {move: {} for move in wanted}
         for _ in range(rounds):
@@ -144,4 +175,6 @@ def run(scale: float, rounds: int, only: Sequence[str] = ()) -> str:
             f"### {move}, {bench.rows:,} rows\n\n{table(bench.rows, ways, next(iter(ways)))}"
             for move, ways in found.items()
         ]
+        if without:
+            parts.append(f"### {FROM_MARIADB}\n\nNot measured: not installed here: {without}")
         return "\n\n".join(parts)

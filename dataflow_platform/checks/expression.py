@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import rule, rule_names
 from dataflow_platform.core.base import Check, Column, Rule
-from dataflow_platform.core.sql import columns_used, expression, find_column
+from dataflow_platform.core.expression import columns_used, expression
+from dataflow_platform.core.sql import find_column
 
 _OPERATORS = {"<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "<": "lt", ">": "gt", "=": "eq"}
 

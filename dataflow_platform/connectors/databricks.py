@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlFacts, SqlSource, hiveserver2
 
 
 class Databricks(SqlSource):
@@ -28,7 +28,7 @@ class Databricks(SqlSource):
             "map": "JSON",
             "struct": "JSON",
         },
-        wire={"JSON": "to_json({0})"},
+        wire={"JSON": hiveserver2.SPARK_JSON},
         as_text="CAST({0} AS STRING)",
         system_schemas=frozenset({"information_schema"}),
         over_http=True,

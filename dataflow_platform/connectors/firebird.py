@@ -1,10 +1,18 @@
 """Firebird."""
 
-from typing import ClassVar
+import importlib
+import re
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import ServerFields, SqlFacts
+from dataflow_platform.connectors._sql import ServerFields, SqlFacts, kinds
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_WHOLE = 2**31 - 1
+"""The largest BLOB that comes as a value; the driver hands out a file from 64 KiB on."""
 
 
 class Firebird(ServerFields):
@@ -13,13 +21,21 @@ class Firebird(ServerFields):
     facts: ClassVar[SqlFacts] = SqlFacts(
         title="Firebird",
         family="database",
-        evidence="unverified",
-        evidence_note="written from the documents of sqlalchemy-firebird 2.2, whose dialect compiled its SELECTs once "
-        "by hand",
+        evidence="real_server",
+        evidence_note="Firebird 3.0, without wire encryption by certificates; the types that came with Firebird 4 "
+        "(INT128, DECFLOAT, times with a zone) were not seen. The tests skip where Debian's firebird3.0-server or the "
+        "driver is not installed, as in the locked environment",
         packages=("sqlalchemy-firebird>=2.1,<3",),
         grants="GRANT SELECT ON orders TO USER reader;",
         drivername="firebird+firebird",
-        kinds={"float": "FLOAT", "int128": "NUMBER", "decfloat": "NUMBER", "time with time zone": None},
+        kinds={
+            "float": "FLOAT",
+            "int128": "NUMBER",
+            "decfloat": "NUMBER",
+            "time with time zone": None,
+            "blob sub_type binary": "BLOB",
+            "blob sub_type text": "VARCHAR",
+        },
         as_text="CAST({0} AS VARCHAR(8191))",
     )
 
@@ -29,3 +45,20 @@ class Firebird(ServerFields):
     def url_query(self) -> dict[str, str]:
         """Settings of the driver."""
         return {"charset": "UTF8"}
+
+    def engine(self) -> "sa.Engine":
+        """The driver's engine, with whole BLOBs; the driver has one such setting for all connections."""
+        engine = super().engine()
+        importlib.import_module("firebird.driver").driver_config.stream_blob_threshold.value = _WHOLE
+        return engine
+
+    def described(
+        self, connection: "sa.Connection", schema: str | None, table: str
+    ) -> list[tuple[str, str | None, str]]:
+        """Name, kind and type words of every column; texts of bytes are bytes."""
+        told = []
+        for name, _, written in super().described(connection, schema, table):
+            words = re.sub(r" segment size \d+", "", written)
+            octets = words.endswith("character set octets")
+            told.append((name, "BLOB" if octets else kinds.kind_of_words(words, self.facts.kinds), words))
+        return told

@@ -1,6 +1,6 @@
 """MotherDuck: DuckDB as a service, by connection string. Nobody has run this against the service: see ``facts``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ import duckdb
 from pydantic import Field
 
 from dataflow_platform.connectors.duckdb.destination import DuckDBSession
-from dataflow_platform.core.base import Destination, DestinationFacts
+from dataflow_platform.core.base import Destination, DestinationFacts, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
 
 
@@ -90,5 +90,5 @@ class MotherDuck(Destination):
 class MotherDuckSession(DuckDBSession):
     """DuckDB's session. The service has many writers: staging tables of other sessions are left alone."""
 
-    def _drop_staging(self, unwanted: Callable[[str], bool]) -> None:
-        super()._drop_staging(lambda name: name.endswith(self._suffix) and unwanted(name))
+    def _drop_staging(self, there: Sequence[Table], unwanted: Callable[[str], bool]) -> None:
+        super()._drop_staging(there, lambda name: name.endswith(self._suffix) and unwanted(name))

@@ -34,6 +34,7 @@ POINTS = {
     "reconciled": "what the target holds was compared with what was staged, where that is wanted",
     "state_written": "the state is written",
     "record_written": "the load record is written: the next thing is COMMIT",
+    "declared_made": "PostgreSQL: a declared index or key was created on the rows that are there",
     "files_written": "a lake: all files of the next version are there, its log entry is not",
     "log_entry_written": "a lake: the log entry is there, and with it the version; nothing is tidied up yet",
     "committed": "COMMIT was answered",

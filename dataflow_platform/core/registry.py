@@ -35,14 +35,15 @@ def _third_parties() -> dict[Kind, dict[str, str]]:
 
 
 @cache
+def _ours(kind: Kind) -> dict[str, str]:
+    folder = Path(__file__).parent.parent / kind
+    found = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return {name: f"dataflow_platform.{kind}.{name}" for name in found if not name.startswith("_")}
+
+
 def modules(kind: Kind) -> dict[str, str]:
     """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
-    found = dict(_third_parties()[kind])
-    folder = Path(__file__).parent.parent / kind
-    for module in pkgutil.iter_modules([str(folder)]):
-        if not module.name.startswith("_"):
-            found[module.name] = f"dataflow_platform.{kind}.{module.name}"
-    return found
+    return _third_parties()[kind] | _ours(kind)
 
 
 def names(kind: Kind) -> list[str]:
@@ -50,17 +51,22 @@ def names(kind: Kind) -> list[str]:
     return sorted(modules(kind))
 
 
+def is_known(kind: Kind, name: str) -> bool:
+    """True where there is a plug-in ``name``; only a name that is none of ours makes it look at third parties."""
+    return name in _ours(kind) or name in _third_parties()[kind]
+
+
 def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
-    known = modules(kind)
-    if name not in known:
+    if not is_known(kind, name):
         word = _WORDS[kind]
         raise ConfigError(
             f"{word.replace(' ', '_')}.unknown",
             f"unknown {word} '{name}'",
-            fix=did_you_mean(name, known, f"dataflow {kind.replace('_', '-')} list"),
+            fix=did_you_mean(name, modules(kind), f"dataflow {kind.replace('_', '-')} list"),
         )
+    path = _ours(kind).get(name) or _third_parties()[kind][name]
     try:
-        module = importlib.import_module(known[name])
+        module = importlib.import_module(path)
     except ImportError as error:
         raise ConfigError(
             f"{_WORDS[kind].replace(' ', '_')}.import",
@@ -68,7 +74,7 @@ def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
             fix=f"install what it needs: pip install 'dataflow-platform[{name}]'",
         ) from error
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, base) and value.__module__.startswith(known[name]):
+        if isinstance(value, type) and issubclass(value, base) and value.__module__.startswith(path):
             return value
     return None
 

@@ -72,15 +72,21 @@ def system_table(schema: str, name: str) -> str:
 
 def ensure_tables(session: Session, schema: str) -> None:
     """Create the three tables of ``schema`` where they are missing, and the columns that older ones lack."""
-    session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    known = {name: session.columns(Table(schema, name)) for name in _TABLES}
+    if None in known.values():
+        session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     injection.reach("table_ensured")
     grown = False
     for name, columns in _TABLES.items():
-        session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+        there = known[name]
+        if there is None:
+            session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
+            # Another load may have made it meanwhile, or an older version of this program.
+            there = session.columns(Table(schema, name)) or ()
         injection.reach("table_ensured")
-        there = {column.name for column in session.columns(Table(schema, name)) or ()}
+        names = {column.name for column in there}
         for column in columns.split(", "):
-            if column.partition(" ")[0] not in there:
+            if column.partition(" ")[0] not in names:
                 session.execute(f"ALTER TABLE {system_table(schema, name)} ADD COLUMN IF NOT EXISTS {column}")
                 grown = True
     if grown:
@@ -110,21 +116,18 @@ def peek_state(session: Session, schema: str, pipeline: str, stream: str) -> Sta
 
 def save_state(session: Session, schema: str, pipeline: str, stream: str, state: State, load_id: str) -> None:
     """Replace the stream's state, in the session's transaction."""
-    reset_state(session, schema, pipeline, stream)
-    _insert(
-        session,
-        schema,
-        STATE,
-        pipeline,
-        stream,
-        state.cursor,
-        state.cursor_type,
-        json.dumps(list(state.boundary)),
-        json.dumps(dict(state.position)),
-        load_id,
-        datetime.now(UTC),
-        json.dumps([[column.name, column.type] for column in state.boundary_columns]),
-    )
+    held = {
+        "cursor_value": state.cursor,
+        "cursor_type": state.cursor_type,
+        "boundary": json.dumps(list(state.boundary)),
+        "position": json.dumps(dict(state.position)),
+        "load_id": load_id,
+        "updated_at": datetime.now(UTC),
+        "boundary_columns": json.dumps([[column.name, column.type] for column in state.boundary_columns]),
+    }
+    changed = ", ".join(f"{name} = {literal(value)}" for name, value in held.items())
+    if not session.execute(f"UPDATE {system_table(schema, STATE)} SET {changed} WHERE {_is(pipeline, stream)}"):
+        _insert(session, schema, STATE, pipeline, stream, *held.values())
 
 
 def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> None:

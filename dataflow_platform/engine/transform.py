@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import FLAG, flag
-from dataflow_platform.engine.lineage import Lineage, Origin, after
+from dataflow_platform.engine.lineage import Lineage, Origin
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 CARRIED_CURSOR = "_dataflow_cursor"
 _ORIGIN = "_dataflow_origin_"
@@ -84,6 +86,8 @@ def compose(
     """
     if any(step.rows == "anew" for step in steps):
         keep = ()  # of rows that are made anew none is the origin
+    if steps:  # the parser is imported where there is something to parse
+        from dataflow_platform.engine import step_tree
     found = _infer(connection, columns, steps, tables or {}, at)
     names, plain = [column.name for column in found.columns], found.plain
     ctes = [f"step_0 AS ({extracted})"]
@@ -91,12 +95,12 @@ def compose(
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
     for position, select in enumerate(found.selects):
         for name, alias in lost.items():
-            _carry(select, name if position == 0 else alias, alias)
+            step_tree.carry(select, name if position == 0 else alias, alias)
         if carried and cursor is not None:
-            _carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
+            step_tree.carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
         for rule in found.flagged_before[position]:
-            _carry(select, flag(rule), flag(rule))
-        _read_from(select, f"step_{position}")
+            step_tree.carry(select, flag(rule), flag(rule))
+        step_tree.read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
@@ -123,7 +127,7 @@ def compose(
 class _Inferred:
     """What is known of the steps without a row: their SELECTs, and the columns behind the last."""
 
-    selects: list[exp.Select]
+    selects: "list[exp.Select]"
     columns: Sequence[Column]
     lineage: Lineage
     plain: Mapping[str, str]
@@ -140,22 +144,20 @@ def _infer(
 ) -> _Inferred:
     names = [column.name for column in columns]
     found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
+    if steps:
+        from dataflow_platform.engine import step_tree
     for position, step in enumerate(steps):
         try:
-            select = sqlglot.parse_one(step.apply(found.columns, tables), read="duckdb", into=exp.Select)
-            assert isinstance(select, exp.Select)
+            select = step_tree.parse(step.apply(found.columns, tables))
             if step.rows == "anew" and (judged := [rule for before in steps[:position] for rule in before.rules()]):
                 raise _judged_before(judged[0])
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
-        lineage = after(select, found.lineage)
+        lineage = step_tree.lineage(select, found.lineage)
         found.lineage = {column.name: lineage[column.name] for column in found.columns}
         found.flagged_before.append([rule for before in steps[:position] for rule in before.rules()])
-        now: dict[str, str] = {}
-        for projection in select.selects:
-            if (name := _untouched(projection)) is not None:
-                now.setdefault(name, projection.alias_or_name)
+        now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
         found.selects.append(select)
     return found
@@ -169,16 +171,7 @@ def _judged_before(rule: str) -> ConfigError:
     )
 
 
-def _untouched(projection: exp.Expr) -> str | None:
-    """The column of ``input`` that a projection is, whatever its new name; a field of a structure is none."""
-    column = projection.unalias()
-    if not isinstance(column, exp.Column):
-        return None
-    *before, name = [part.name for part in column.parts]
-    return name if before in ([], ["input"]) else None
-
-
-def _after(connection: duckdb.DuckDBPyConnection, select: exp.Select, before: Sequence[Column]) -> list[Column]:
+def _after(connection: duckdb.DuckDBPyConnection, select: "exp.Select", before: Sequence[Column]) -> list[Column]:
     """The columns a step gives, by a table without rows that has the columns it gets."""
     empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in before) or "NULL AS nothing"
     sql = f"DESCRIBE WITH input AS (SELECT {empty}) {select.sql(dialect='duckdb')}"
@@ -191,20 +184,6 @@ def _after(connection: duckdb.DuckDBPyConnection, select: exp.Select, before: Se
             f"the step does not fit the columns it gets: {str(error).splitlines()[0]}",
             fix="correct the step; it gets " + ", ".join(f"{column.name} {column.type}" for column in before[:_SHOWN]),
         ) from error
-
-
-def _carry(select: exp.Select, column: str, alias: str) -> None:
-    projection = exp.alias_(
-        exp.column(exp.to_identifier(column, quoted=True), table=exp.to_identifier("input")), alias, quoted=True
-    )
-    select.select(projection, append=True, copy=False)
-
-
-def _read_from(select: exp.Select, name: str) -> None:
-    for table in select.find_all(exp.Table):
-        if table.name == "input" and not table.db:
-            alias = table.alias or "input"
-            table.replace(exp.alias_(exp.to_table(name), alias, table=True))
 
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:

@@ -134,7 +134,7 @@ class _Expansion:
 
     def _refuse_without_key(self, patterns: StreamPatterns, place: Path_, chosen: Sequence[CatalogueTable]) -> None:
         load = patterns.load if isinstance(patterns.load, str) else next(iter(patterns.load), "")
-        if patterns.primary_key or load not in registry.names("load_strategies"):
+        if patterns.primary_key or not registry.is_known("load_strategies", load):
             return
         if registry.load_strategy(load).needs_primary_key:
             self._refuse(

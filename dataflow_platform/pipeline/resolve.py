@@ -145,7 +145,7 @@ def connection(name: str, fields: Mapping[str, Any], document: Document, path: P
             where=document.locate(*path),
             fix=f"add the connector's name: type: ...   known: {', '.join(registry.names('connectors'))}",
         )
-    if kind not in registry.names("connectors"):
+    if not registry.is_known("connectors", kind):
         raise unknown_name("connector", kind, registry.names("connectors"), "dataflow connectors list").at(
             document.locate(*path, "type")
         )
@@ -190,7 +190,7 @@ def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:
 def load_strategy(spec: StreamSpec, document: Document, path: Path_) -> tuple[str, LoadStrategy]:
     """The stream's load strategy and its name."""
     entry = {spec.load: {}} if isinstance(spec.load, str) else spec.load
-    if isinstance(spec.load, str) and spec.load not in registry.names("load_strategies"):
+    if isinstance(spec.load, str) and not registry.is_known("load_strategies", spec.load):
         known = registry.names("load_strategies")
         raise unknown_name("load strategy", spec.load, known, "see docs/load_strategies.md").at(
             document.locate(*path, "load")

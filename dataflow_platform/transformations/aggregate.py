@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import chosen, names_of, refuse_known
 
 
@@ -30,7 +31,7 @@ class Aggregate(Spec, Transformation):
     @model_validator(mode="after")
     def _check(self) -> "Aggregate":
         for text in self.compute.values():
-            sql.expression(text)
+            expression(text)
         return self
 
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
@@ -38,6 +39,6 @@ class Aggregate(Spec, Transformation):
         by, names = chosen(self.by, columns, "aggregate"), names_of(columns)
         refuse_known(self.compute, by, "aggregate")
         keys = [sql.quote(column.name) for column in by]
-        made = [f"{sql.expression(text, columns=names)} AS {sql.quote(name)}" for name, text in self.compute.items()]
+        made = [f"{expression(text, columns=names)} AS {sql.quote(name)}" for name, text in self.compute.items()]
         grouped = f" GROUP BY {', '.join(f'input.{key}' for key in keys)}" if keys else ""
         return f"SELECT {', '.join([*(f'input.{key} AS {key}' for key in keys), *made])} FROM input{grouped}"

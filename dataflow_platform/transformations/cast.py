@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, RootModel, ValidationError, model_valida
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
+from dataflow_platform.core.expression import data_type
 from dataflow_platform.core.projection import found, projected
 from dataflow_platform.core.transformation import flag
 
@@ -32,7 +33,7 @@ class CastTo(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> "CastTo":
-        kind = sql.data_type(self.type)
+        kind = data_type(self.type)
         if self.format is not None and kind not in _WITH_FORMAT:
             raise ConfigError(
                 "cast.format", f"a {self.type} has no format", where="format",
@@ -94,7 +95,7 @@ class Cast(RootModel[dict[str, CastTo]], Transformation):
 
 
 def _cast(value: str, to: CastTo) -> str:
-    kind, tried = sql.data_type(to.type), "" if to.misfit == "fail" else "TRY_"
+    kind, tried = data_type(to.type), "" if to.misfit == "fail" else "TRY_"
     if to.format is None:
         return f"{tried}CAST({value} AS {kind})"
     return f"{tried}CAST({tried.lower()}strptime({value}, {sql.literal(to.format)}) AS {kind})"

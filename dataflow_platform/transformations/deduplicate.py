@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
+from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import names_of
 
 
@@ -28,7 +29,7 @@ class Deduplicate(Spec, Transformation):
     @model_validator(mode="after")
     def _check(self) -> "Deduplicate":
         if self.order is not None:
-            sql.ordering(self.order)
+            ordering(self.order)
         return self
 
     @property
@@ -42,7 +43,7 @@ class Deduplicate(Spec, Transformation):
         key = [sql.find_column(name, names) for name in wanted]
         rest = [sql.quote(name) for name in names if name not in key]
         # Ties by name, so that the choice does not hang on the order the source gave its columns in.
-        order = [sql.ordering(self.order, columns=names)] if self.order is not None else []
+        order = [ordering(self.order, columns=names)] if self.order is not None else []
         order += sorted(rest)
         kept = ", ".join(sql.quote(name) for name in names)
         partition = ", ".join(sql.quote(column) for column in key)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import names_of, projected
 
 
@@ -27,7 +28,7 @@ class Derive(RootModel[dict[str, str]], Transformation):
         seen: dict[str, str] = {}
         for name, text in self.root.items():
             sql.quote(name)
-            sql.expression(text, scope="window")
+            expression(text, scope="window")
             if name.lower() in seen:
                 raise ConfigError(
                     "column.duplicate", f"derive sets '{seen[name.lower()]}' and '{name}', which are one column",
@@ -39,5 +40,5 @@ class Derive(RootModel[dict[str, str]], Transformation):
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns``, replaced ones in place, and the new columns behind them."""
         names = names_of(columns)
-        made = {name: sql.expression(text, columns=names, scope="window") for name, text in self.root.items()}
+        made = {name: expression(text, columns=names, scope="window") for name, text in self.root.items()}
         return projected(columns, made)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import chosen, names_of, projected
 
 Statistic = Literal["mean", "median", "mode", "min", "max"]
@@ -50,7 +51,7 @@ class Fill(Spec, Transformation):
                 fix="say in which order rows follow one another: order: measured_at",
             )  # fmt: skip
         if self.order is not None:
-            sql.ordering(self.order)
+            ordering(self.order)
         return self
 
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
@@ -71,7 +72,7 @@ class Fill(Spec, Transformation):
         if self.order is None:
             return f"CAST({sql.literal_as_written(self.value)} AS {column.type})"
         names = names_of(columns)
-        order = ", ".join([sql.ordering(self.order, columns=names), *sorted(map(sql.quote, names))])
+        order = ", ".join([ordering(self.order, columns=names), *sorted(map(sql.quote, names))])
         function, rows = (
             ("last_value", "UNBOUNDED PRECEDING AND CURRENT ROW")
             if self.from_row == "previous"

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Tables, Transformation
 from dataflow_platform.core.condition import SqlOrCondition
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import names_of
 
 
@@ -23,7 +24,7 @@ class Filter(RootModel[SqlOrCondition], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Filter":
-        sql.expression(self.condition(), scope="row")
+        expression(self.condition(), scope="row")
         return self
 
     @property
@@ -35,7 +36,7 @@ class Filter(RootModel[SqlOrCondition], Transformation):
         """A SELECT of all ``columns`` for the rows that pass."""
         names = names_of(columns)
         kept = ", ".join(map(sql.quote, names))
-        return f"SELECT {kept} FROM input WHERE {sql.expression(self.condition(), columns=names, scope='row')}"
+        return f"SELECT {kept} FROM input WHERE {expression(self.condition(), columns=names, scope='row')}"
 
     def condition(self) -> str:
         """The expression."""

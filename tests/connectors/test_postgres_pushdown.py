@@ -12,7 +12,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.postgres import Postgres, PostgresStream
 from dataflow_platform.core.base import State, Stream, Table, Transformation
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.core.sql import expression, quote
+from dataflow_platform.core.expression import expression
+from dataflow_platform.core.sql import quote
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.pushdown import narrowed

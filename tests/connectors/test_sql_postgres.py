@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from dataflow_platform.connectors import sql
+from dataflow_platform.connectors._sql import ServerFields
 from dataflow_platform.connectors.citus import Citus
+from dataflow_platform.connectors.questdb import QuestDb
 from dataflow_platform.connectors.risingwave import RisingWave
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core.base import State, Stream, Window
@@ -191,6 +193,31 @@ def test_a_cursor_by_plain_statements(
     assert read(source, engine, stream("public.orders", "at", columns=("id",)), at) == [(50_000,)]  # type: ignore[arg-type]
     name = 'Odd "name: 100%'
     assert read(source, engine, stream("types", "id", columns=(name,)), State("1")) == [("a'b",), (None,)]  # type: ignore[arg-type]
+    with pytest.raises(DataflowError) as broken:
+        read(source, engine, stream("broken"))  # type: ignore[arg-type]
+    assert "division by zero" in broken.value.what
+
+
+def test_rows_streamed_without_a_cursor(
+    shop: Sql, engine: duckdb.DuckDBPyConnection, postgres_server: PostgresServer
+) -> None:
+    """QuestDB's way to the rows, on PostgreSQL: no DECLARE, and parameters written into the statement."""
+    pytest.importorskip("psycopg", reason="needs pip install 'psycopg[binary]>=3.2,<4'")
+
+    class OnPostgres(QuestDb):
+        described = ServerFields.described  # PostgreSQL has no table_columns()
+
+    source = OnPostgres(
+        host="127.0.0.1", port=postgres_server.port, database=DATABASE, user="sql_reader", password=PASSWORD
+    )
+    before = len(postgres_server.log.read_text())
+    found = rows(source.scan(engine, stream("orders", columns=("id",)), State()), "count(*), sum(id)")
+    assert found == [(50_000, 1_250_025_000)]  # 50,000 * 50,001 / 2
+    at = State("2020-02-04 17:19:00")
+    assert read(source, engine, stream("orders", "local", columns=("id",)), at) == [(50_000,)]  # type: ignore[arg-type]
+    log = postgres_server.log.read_text()[before:]
+    assert "DECLARE" not in log
+    assert "WHERE orders.local >= '2020-02-04 17:19:00'" in log
     with pytest.raises(DataflowError) as broken:
         read(source, engine, stream("broken"))  # type: ignore[arg-type]
     assert "division by zero" in broken.value.what

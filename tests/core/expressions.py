@@ -1,4 +1,4 @@
-"""Expressions for the tests of core.sql: those that must pass, and attacks that must not."""
+"""Expressions for the tests of core.expression: those that must pass, and attacks that must not."""
 
 TABLE = """
 CREATE TABLE input AS SELECT * FROM (VALUES

@@ -12,6 +12,7 @@ import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflow_platform.core import expression as language
 from dataflow_platform.core import sql
 from dataflow_platform.core.errors import ConfigError
 from tests.core.expressions import AGGREGATES, ATTACKS, COLUMNS, LEGITIMATE, TABLE, lines
@@ -64,26 +65,26 @@ def test_the_corpora_are_as_large_as_they_claim() -> None:
 
 @pytest.mark.parametrize("text", lines(LEGITIMATE))
 def test_a_legitimate_expression_means_what_it_says(table: duckdb.DuckDBPyConnection, text: str) -> None:
-    written = sql.expression(text, columns=[*COLUMNS, MISSING], scope="window")
+    written = language.expression(text, columns=[*COLUMNS, MISSING], scope="window")
     expected = values(table, text)
     assert values(table, written) == expected
     # The engine composes steps through sqlglot's own dialect once more; that may not change them either.
     (again,) = sqlglot.transpile(written, read="duckdb", write="duckdb")
     assert values(table, again) == expected
-    assert sql.expression(sql.expression(written)) == sql.expression(written)
+    assert language.expression(language.expression(written)) == language.expression(written)
 
 
 @pytest.mark.parametrize("text", lines(AGGREGATES))
 def test_a_legitimate_aggregate_means_what_it_says(table: duckdb.DuckDBPyConnection, text: str) -> None:
-    assert values(table, sql.expression(text, columns=COLUMNS), "") == values(table, text, "")
+    assert values(table, language.expression(text, columns=COLUMNS), "") == values(table, text, "")
     with pytest.raises(ConfigError, match="aggregate"):
-        sql.expression(text, scope="window")
+        language.expression(text, scope="window")
 
 
 @pytest.mark.parametrize("text", lines(ATTACKS))
 def test_an_attack_is_refused_before_duckdb_sees_it(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        sql.expression(text)
+        language.expression(text)
     assert caught.value.code in ("expression.syntax", "expression.refused")
     assert caught.value.fix
 
@@ -93,17 +94,19 @@ def test_an_attack_is_refused_before_duckdb_sees_it(text: str) -> None:
 )
 def test_a_bare_word_is_only_ever_a_column(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        sql.expression(text, columns=COLUMNS)
+        language.expression(text, columns=COLUMNS)
     assert caught.value.code in ("column.unknown", "expression.refused")
 
 
 @pytest.mark.parametrize("text", lines(LEGITIMATE) + lines(AGGREGATES))
 def test_duckdbs_own_parser_finds_only_listed_functions(table: duckdb.DuckDBPyConnection, text: str) -> None:
-    listed = sql.SCALAR_FUNCTIONS | sql.AGGREGATE_FUNCTIONS | sql.WINDOW_FUNCTIONS | sql.SYNTAX_FUNCTIONS
+    listed = (
+        language.SCALAR_FUNCTIONS | language.AGGREGATE_FUNCTIONS | language.WINDOW_FUNCTIONS | language.SYNTAX_FUNCTIONS
+    )
     # What DuckDB's grammar makes of operators and of literals for lists, structs and INTERVAL.
     by_grammar = {"struct_pack", "row", "array_slice", "count_star", "list_value", "timezone", "not_like_escape"}
     operators = {"like_escape", "~~~", "regexp_full_match", "struct_extract", "array_extract", "date_part"}
-    written = sql.expression(text)
+    written = language.expression(text)
     (again,) = sqlglot.transpile(written, read="duckdb", write="duckdb")
     for statement in (written, again):
         names, kinds = functions(table, f"SELECT {statement} FROM input")
@@ -116,9 +119,9 @@ def test_duckdbs_own_parser_finds_only_listed_functions(table: duckdb.DuckDBPyCo
 def test_every_listed_function_is_one_of_duckdbs(table: duckdb.DuckDBPyConnection) -> None:
     rows = table.execute("SELECT DISTINCT function_name, function_type FROM duckdb_functions()").fetchall()
     known = {name for name, kind in rows if kind in ("scalar", "macro", "aggregate")}
-    listed = sql.SCALAR_FUNCTIONS | sql.AGGREGATE_FUNCTIONS | sql.WINDOW_FUNCTIONS
+    listed = language.SCALAR_FUNCTIONS | language.AGGREGATE_FUNCTIONS | language.WINDOW_FUNCTIONS
     assert listed - known == set()
-    assert sql.SYNTAX_FUNCTIONS & known == set()
+    assert language.SYNTAX_FUNCTIONS & known == set()
 
 
 @pytest.mark.parametrize(
@@ -127,19 +130,19 @@ def test_every_listed_function_is_one_of_duckdbs(table: duckdb.DuckDBPyConnectio
 )
 def test_deep_nesting_is_refused_not_a_crash(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        sql.expression(text)
+        language.expression(text)
     assert caught.value.code == "expression.refused"
 
 
 def test_a_text_that_is_too_long_or_holds_nul_is_refused() -> None:
     for text in ("id + " * 3000 + "1", "id\0 = 1"):
         with pytest.raises(ConfigError, match="NUL"):
-            sql.expression(text)
+            language.expression(text)
 
 
 def test_a_syntax_error_names_its_place() -> None:
     with pytest.raises(ConfigError) as caught:
-        sql.expression("dest is null and and origin = 'JFK'")
+        language.expression("dest is null and and origin = 'JFK'")
     assert caught.value.code == "expression.syntax"
     # The second `and` ends in column 20.
     assert "line 1, column 20, near 'and'" in caught.value.what
@@ -148,16 +151,16 @@ def test_a_syntax_error_names_its_place() -> None:
 
 def test_an_unknown_function_or_column_gets_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match=r"did you mean coalesce\(\)"):
-        sql.expression("coalese(a, b)")
+        language.expression("coalese(a, b)")
     with pytest.raises(ConfigError) as caught:
-        sql.expression("dist > 1 and distnce > 2", columns=["dist", "distance"])
+        language.expression("dist > 1 and distnce > 2", columns=["dist", "distance"])
     assert caught.value.code == "column.unknown"
     assert "'distance'" in caught.value.fix
 
 
 def test_names_come_out_as_the_table_spells_them() -> None:
-    assert sql.expression("DEST = origin", columns=["Dest", "Origin"]) == '"Dest" = "Origin"'
-    assert sql.expression("Addr.city", columns=["addr"]) == '"addr"."city"'
+    assert language.expression("DEST = origin", columns=["Dest", "Origin"]) == '"Dest" = "Origin"'
+    assert language.expression("Addr.city", columns=["addr"]) == '"addr"."city"'
 
 
 def test_scopes() -> None:
@@ -166,26 +169,26 @@ def test_scopes() -> None:
         scopes: list[sql.Scope] = ["row", "window", "aggregate"]
         for scope in scopes:
             if scopes.index(scope) >= scopes.index(smallest):  # type: ignore[arg-type]
-                assert sql.expression(text, scope=scope)
+                assert language.expression(text, scope=scope)
             else:
                 with pytest.raises(ConfigError, match=r"expression\.refused"):
-                    sql.expression(text, scope=scope)
+                    language.expression(text, scope=scope)
 
 
 def test_columns_used_leaves_out_lambda_parameters() -> None:
     # x belongs to the lambda, factor and l are columns; addr is the root of addr.city.
-    assert sql.columns_used("list_transform(l, lambda x: x * factor)") == {"l", "factor"}
-    assert sql.columns_used("addr.city || upper(Name)") == {"addr", "Name"}
-    assert sql.columns_used("1 + 1") == set()
+    assert language.columns_used("list_transform(l, lambda x: x * factor)") == {"l", "factor"}
+    assert language.columns_used("addr.city || upper(Name)") == {"addr", "Name"}
+    assert language.columns_used("1 + 1") == set()
 
 
 def test_ordering() -> None:
-    assert sql.ordering("Updated desc, lower(b) nulls first", columns=["updated", "b"]) == (
+    assert language.ordering("Updated desc, lower(b) nulls first", columns=["updated", "b"]) == (
         '"updated" DESC, lower("b") NULLS FIRST'
     )
     for attack in ("a) , (select 1", "a limit 1", "(select 1)", "a; b", "count(*)", "1) from input --", ""):
         with pytest.raises(ConfigError):
-            sql.ordering(attack)
+            language.ordering(attack)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_ordering() -> None:
     ],
 )  # fmt: skip
 def test_types_are_those_of_duckdb(table: duckdb.DuckDBPyConnection, text: str, duckdb_name: str) -> None:
-    found = table.execute(f"SELECT typeof(CAST(NULL AS {sql.data_type(text)}))").fetchone()
+    found = table.execute(f"SELECT typeof(CAST(NULL AS {language.data_type(text)}))").fetchone()
     assert found is not None
     assert str(found[0]).replace('"', "") == duckdb_name
 
@@ -246,7 +249,7 @@ def test_types_are_those_of_duckdb(table: duckdb.DuckDBPyConnection, text: str, 
 )
 def test_other_types_are_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        sql.data_type(text)
+        language.data_type(text)
     assert caught.value.code == "type.unknown"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dataflow_platform.connectors.postgres import PostgresDestination
+from dataflow_platform.core.base import Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.pipeline.loader import load_folder
@@ -65,13 +66,69 @@ def test_replace_makes_them_where_it_swaps_the_table_and_keeps_them(
 ) -> None:
     run(bare, "replace", ONE)
     oids = [asked("SELECT 'raw.t'::regclass::oid")]
-    # Nothing hangs on the first table: the second takes its place. What has indexes is emptied and filled again.
     for load_id in ("2", "3"):
         run(warehouse, "replace", [{**row, "w": 1} for row in ONE], load_id)
         assert made(asked) == MADE
         assert asked("SELECT count(*), count(w) FROM raw.t") == [(2, 2)]
         oids.append(asked("SELECT 'raw.t'::regclass::oid"))
-    assert oids[0] != oids[1] == oids[2]
+    assert len({oid for ((oid,),) in oids}) == 3
+
+
+def test_replace_swaps_a_table_with_whatever_indexes_and_constraints_it_has(
+    bare: PostgresDestination, asked: Any
+) -> None:
+    run(bare, "replace", ONE)
+    asked(
+        "CREATE TABLE raw.p (at bigint PRIMARY KEY); INSERT INTO raw.p VALUES (10), (20); "
+        "ALTER TABLE raw.t ADD PRIMARY KEY (id), ADD CONSTRAINT \"it's\" CHECK (v <> ''), "
+        "ADD CONSTRAINT seen FOREIGN KEY (at) REFERENCES raw.p ON DELETE CASCADE, ADD UNIQUE (v, id); "
+        'CREATE INDEX "By Hand" ON raw.t (lower(v) DESC, at) INCLUDE (id) WHERE id > 0'
+    )
+    everything = (
+        "SELECT conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n' "
+        "AND conrelid = 'raw.t'::regclass "
+        "UNION ALL SELECT indexname, 'i', indexdef FROM pg_indexes WHERE tablename = 't' ORDER BY 1, 2"
+    )
+    there, oid = asked(everything), asked("SELECT 'raw.t'::regclass::oid")
+    assert len(there) == 7
+    run(bare, "replace", [*ONE, {"id": 3, "at": 20, "v": "c"}], "2")
+    assert asked("SELECT 'raw.t'::regclass::oid") != oid
+    assert asked(everything) == there
+    with pytest.raises(DataError, match=r"(?s)\[postgres.constraint\].*Key \(v, id\)=\(a, 1\) is duplicated"):
+        run(bare, "replace", [*ONE, *ONE], "3")
+    assert asked("SELECT count(*) FROM raw.t") == [(3,)]
+
+
+HANGING = {
+    "view": "CREATE VIEW raw.seen AS SELECT id FROM raw.t",
+    "grant": "GRANT SELECT ON raw.t TO pg_monitor",
+    "grant on a column": "GRANT SELECT (v) ON raw.t TO pg_monitor",
+    "comment on an index": "COMMENT ON INDEX raw.by_hand IS 'mine'",
+    "clustered": "ALTER TABLE raw.t CLUSTER ON by_hand",
+    "foreign key of another": "CREATE TABLE raw.c (id bigint REFERENCES raw.t)",
+    "foreign key of its own to itself": "ALTER TABLE raw.t ADD FOREIGN KEY (id) REFERENCES raw.t",
+    "default": "ALTER TABLE raw.t ALTER at SET DEFAULT 7",
+    "NOT NULL beside the key": "ALTER TABLE raw.t ALTER v SET NOT NULL",
+    "policy": "ALTER TABLE raw.t ENABLE ROW LEVEL SECURITY",
+    "statistics": "CREATE STATISTICS raw.both ON at, v FROM raw.t",
+    "trigger": "CREATE TRIGGER no BEFORE UPDATE ON raw.t FOR EACH ROW EXECUTE FUNCTION "
+    "suppress_redundant_updates_trigger()",
+    "publication": "CREATE PUBLICATION told FOR TABLE raw.t",
+}
+
+
+def test_replace_leaves_a_table_there_that_more_hangs_on(bare: PostgresDestination, asked: Any) -> None:
+    left = []
+    for number, (what, hung) in enumerate(HANGING.items()):
+        target, name = Table("raw", f"t{number}"), f"raw.t{number}"
+        run(bare, "replace", ONE, f"{what} 1", target=target, pipeline=what)
+        asked(f"ALTER TABLE {name} ADD PRIMARY KEY (id); CREATE INDEX by_hand_{number} ON {name} (at)")
+        asked(hung.replace("raw.t", name).replace("by_hand", f"by_hand_{number}"))
+        oid = asked(f"SELECT '{name}'::regclass::oid")
+        run(bare, "replace", [{"id": 9, "at": 1, "v": "new"}], f"{what} 2", target=target, pipeline=what)
+        assert asked(f"SELECT id FROM {name}") == [(9,)]
+        left += [what] if asked(f"SELECT '{name}'::regclass::oid") == oid else []
+    assert left == list(HANGING)
 
 
 def test_a_table_that_is_there_gets_what_it_lacks(bare: PostgresDestination, asked: Any) -> None:

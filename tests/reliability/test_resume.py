@@ -26,6 +26,7 @@ OF_PIPELINES = {"check_reported", "returning", "materialized"}
 ONLY_ON = {
     "side_transaction": "postgres",
     "copy_block": "postgres",
+    "declared_made": "postgres",
     "swapping": "duckdb",
     "files_written": "delta",
     "log_entry_written": "delta",

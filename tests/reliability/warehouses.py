@@ -227,6 +227,7 @@ class PostgresDatabases(Kind):
             "password": self._server.password,
             "spill_folder": str(self._spill),
             "threads": 2,
+            "indexes": {"t": [["id"]]},
         }
 
     def copy(self, fields: Fields) -> Fields:

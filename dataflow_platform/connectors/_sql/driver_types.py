@@ -23,12 +23,22 @@ _SNOWFLAKE = (
 """Its connector numbers its types."""
 
 
+_FIREBIRD_INTEGERS = {2: "smallint", 4: "integer", 8: "bigint"}
+_FIREBIRD_DIGITS = {2: 5, 4: 10, 8: 19, 16: 38}
+_FIREBIRD = {
+    "bool": "boolean", "str": "varchar", "bytes": "blob", "date": "date", "time": "time", "datetime": "timestamp",
+}  # fmt: skip
+"""Python's types, by which its driver tells the others; a number's by its bytes."""
+
+
 def told_by_cursor(driver: str, description: Sequence[Any]) -> list[str]:
     """Type words of a cursor's columns, in order; '' where the driver does not tell."""
     told = []
-    for _, code, _, _, precision, scale, *_ in description:
-        if isinstance(code, str):
-            word = code.lower()
+    for _, code, _, size, precision, scale, *_ in description:
+        if driver.startswith("firebird"):
+            word = _told_by_firebird(code.__name__, size, scale)
+        elif isinstance(code, str):
+            word = code.lower().removesuffix("_type")  # which HiveServer2 adds
         elif driver in ("psycopg2", "psycopg"):
             word = _POSTGRES.get(code, "")
         elif driver == "snowflake":
@@ -41,9 +51,26 @@ def told_by_cursor(driver: str, description: Sequence[Any]) -> list[str]:
     return told
 
 
+def _told_by_firebird(code: str, size: int, scale: int) -> str:
+    if code == "int":
+        return _FIREBIRD_INTEGERS.get(size, "")
+    if code == "float":
+        return "double precision" if size == 8 else "real"
+    if code == "Decimal":
+        return f"decimal({_FIREBIRD_DIGITS[size]},{-scale})" if size in _FIREBIRD_DIGITS else ""
+    return _FIREBIRD.get(code, "")
+
+
 def keep_texts(connection: Any, record: object) -> None:
     """Let psycopg2 hand over times as text: it would make 9999-12-31 of infinity; Arrow reads or refuses them."""
     from psycopg2 import extensions
 
     as_text = extensions.new_type((1082, 1083, 1114, 1184), "TIMES_AS_TEXT", lambda value, cursor: value)
     extensions.register_type(as_text, connection)
+
+
+def begin_session(statement: str, connection: Any, record: object) -> None:
+    """Run ``statement`` on a connection that was just opened."""
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()

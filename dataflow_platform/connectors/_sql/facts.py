@@ -18,6 +18,8 @@ class SqlFacts(ConnectorFacts):
 
     drivername: str = ""
     """SQLAlchemy's ``dialect+driver``."""
+    session: str | None = None
+    """A statement every new connection begins with."""
     kinds: Mapping[str, str | None] = field(default_factory=dict)
     """Type words (lower case, as the dialect compiles them) that mean something else here; None: no exact type."""
     wire: Mapping[str, str] = field(default_factory=dict)

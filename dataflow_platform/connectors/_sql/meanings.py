@@ -43,7 +43,7 @@ _MEANINGS = (
         r"|ORA-28000|Access denied for user|Incorrect username or password|Unauthori[sz]ed|\b401\b"
         r"|invalid.{0,9}credential|default credentials were not found|Unable to locate credentials"
         r"|no password supplied|user name and password are not defined|SQL30082N|role \"[^\"]*\" does not exist"
-        r"|Authentication token|no pg_hba\.conf entry",
+        r"|Authentication token|invalid authorization specification|no pg_hba\.conf entry",
         ("28P01", "28000", "18456"),
         ConfigError,
         "sql.login",
@@ -52,7 +52,8 @@ _MEANINGS = (
     ),
     _Meaning(
         r"database \"?[^\" ]*\"? does not exist|Unknown database|Cannot open database|ORA-12514|SQL1013N"
-        r"|unable to open database file|Catalog '[^']*' (does not exist|not found)",
+        r"|unable to open database file|I/O error during \"open\" operation for file"
+        r"|Catalog '[^']*' (does not exist|not found)",
         ("3D000", "4060"),
         ConfigError,
         "sql.database",

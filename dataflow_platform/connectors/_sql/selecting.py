@@ -40,11 +40,12 @@ def select(
         word = "[]" if word.endswith("[]") else word
         template = facts.as_text if column.name in as_text else facts.wire.get(column.kind) or facts.wire.get(word)
         plain = source.c[column.name]
-        selected.append(_written(template, column.name, dialect).label(column.name) if template else plain)
+        selected.append(written(template, column.name, dialect).label(column.name) if template else plain)
     return sa.select(*selected).select_from(source)
 
 
-def _written(template: str, name: str, dialect: Any) -> "sa.ColumnClause[Any]":
+def written(template: str, name: str, dialect: Any) -> "sa.ColumnClause[Any]":
+    """The SQL of a template of the facts, over one column."""
     import sqlalchemy as sa
 
     return sa.literal_column(template.format(dialect.identifier_preparer.quote(name)))
@@ -71,7 +72,7 @@ def condition(
         slack = dt.timedelta(seconds=facts.clock_slack if column.kind != "DATE" else 0)
         low, high = edges[0] - slack, edges[1] + slack
         compared = source.c[column.name]
-        return sa.and_(compared >= _bound(low, column.kind), compared < _bound(high, column.kind))
+        return sa.and_(compared >= bound(low, column.kind), compared < bound(high, column.kind))
     if not stream.cursor:
         return None
     column = _find(columns, stream.cursor, where)
@@ -86,14 +87,14 @@ def condition(
     value = _value(column.kind, state.cursor, facts, filtered) if state.cursor is not None else None
     if isinstance(value, str):
         assert facts.text_order is not None
-        said.append(_written(facts.text_order, column.name, dialect) >= sa.bindparam(None, value, sa.String()))
+        said.append(written(facts.text_order, column.name, dialect) >= sa.bindparam(None, value, sa.String()))
     elif value is not None:
         if isinstance(value, dt.datetime):
             value -= dt.timedelta(seconds=facts.clock_slack)
-        said.append(source.c[column.name] >= _bound(value, column.kind))
+        said.append(source.c[column.name] >= bound(value, column.kind))
     until = _until(column.kind, state, facts, filtered)
     if until is not None:
-        below = source.c[column.name] < _bound(until, column.kind)
+        below = source.c[column.name] < bound(until, column.kind)
         # A first read takes the rows without a cursor as well.
         said.append(below if state.cursor is not None else sa.or_(below, source.c[column.name].is_(None)))
     return sa.and_(*said) if said else None
@@ -119,7 +120,7 @@ def _find(columns: Sequence[Column], name: str, where: str) -> Column:
     )
 
 
-def _bound(value: Any, kind: str) -> "sa.BindParameter[Any]":
+def bound(value: Any, kind: str) -> "sa.BindParameter[Any]":
     """A parameter with the type that makes drivers bind it unchanged."""
     import sqlalchemy as sa
 
@@ -132,7 +133,11 @@ def _bound(value: Any, kind: str) -> "sa.BindParameter[Any]":
         return sa.bindparam(None, value, sa.Date())
     if kind == "DOUBLE":
         return sa.bindparam(None, value, sa.Double())
-    return sa.bindparam(None, value, sa.DateTime(timezone=kind == "TIMESTAMPTZ"))
+    if kind == "TIMESTAMPTZ":
+        # Some drivers write the wall time and leave the zone out.
+        zoned = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return sa.bindparam(None, zoned, sa.TIMESTAMP(timezone=True))
+    return sa.bindparam(None, value, sa.DateTime())
 
 
 def _value(kind: str, text: str, facts: SqlFacts, filtered: frozenset[str]) -> Any:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow_platform.connectors._sql import catalogue, kinds, selecting
-from dataflow_platform.connectors._sql.driver_types import keep_texts, told_by_cursor
+from dataflow_platform.connectors._sql import catalogue, keeping, kinds, selecting
+from dataflow_platform.connectors._sql.driver_types import begin_session, keep_texts, told_by_cursor
 from dataflow_platform.connectors._sql.facts import SqlFacts
 from dataflow_platform.connectors._sql.meanings import meaning, missing_driver
 from dataflow_platform.connectors._sql.reading import CursorReading
@@ -90,6 +90,8 @@ class SqlSource(Source):
             )
             if engine.dialect.driver == "psycopg2":
                 sa.event.listen(engine, "connect", keep_texts)
+            if self.facts.session:
+                sa.event.listen(engine, "connect", partial(begin_session, self.facts.session))
             return engine
         except Exception as error:  # noqa: BLE001  # a driver may look for its credentials here already
             raise self.explained(error) from None
@@ -222,15 +224,18 @@ class SqlSource(Source):
             dialect = connection.dialect
             if options.query:
                 schema, table = None, None
-                known = self._columns_of_query(connection, options)
+                known = self._settled(self.described_query(connection, options.query), options)
             else:
                 schema, table = split_name(options.table or stream.name, self.where())
                 known = self._columns_of_table(connection, schema, table, options)
         source = selecting.origin(table, schema, options.query, [column.name for column in known])
-        filtered = selecting.condition(source, known, stream, state, self.facts, self.filtered(), dialect, self.where())
+        filtered = self.filtered()
+        read = selecting.condition(source, known, stream, state, self.facts, filtered, dialect, self.where())
+        overruled = {*options.as_text, *options.types}
+        kept = keeping.kept(source, known, stream.keeps, overruled, self.facts, filtered, dialect)
         columns = server_filter.wanted(self._chosen(known, options), stream)
         statement = selecting.select(source, columns, options.as_text, self.facts, dialect)
-        return columns, statement if filtered is None else statement.where(filtered)
+        return columns, statement.where(*([] if read is None else [read]), *kept)
 
     def _options(self, stream: Stream) -> SqlStream:
         assert isinstance(stream.options, SqlStream)
@@ -257,25 +262,24 @@ class SqlSource(Source):
             )
         return self._settled(known, options)
 
-    def _columns_of_query(self, connection: "sa.Connection", options: SqlStream) -> list[Column]:
+    def described_query(self, connection: "sa.Connection", query: str) -> list[tuple[str, str | None, str]]:
+        """Name, kind and type words of every column of a query, which is not run if the server can tell without."""
         import sqlalchemy as sa
 
-        assert options.query is not None
         if self.facts.describe_query:
-            rows = connection.execute(sa.text(self.facts.describe_query), {"query": options.query})
+            rows = connection.execute(sa.text(self.facts.describe_query), {"query": query})
             described = [(name, kinds.kind_of_words(words, self.facts.kinds), words.lower()) for name, words in rows]
             if described:
-                return self._settled(described, options)
+                return described
         whole: sa.ColumnClause[Any] = sa.literal_column("*")
-        empty = sa.select(whole).select_from(selecting.origin(None, None, options.query, []))
-        result = connection.execute(empty.where(sa.text("1 = 0")))
-        told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
-        # By place: a dialect may spell the names otherwise than its driver.
-        known = [
-            (name, kinds.kind_of_words(words, self.facts.kinds), words)
-            for name, words in zip(result.keys(), told, strict=True)
-        ]
-        return self._settled(known, options)
+        empty = sa.select(whole).select_from(selecting.origin(None, None, query, []))
+        with connection.execute(empty.where(sa.text("1 = 0"))) as result:
+            told = told_by_cursor(connection.dialect.driver, result.cursor.description or ())
+            # By place: a dialect may spell the names otherwise than its driver.
+            return [
+                (name, kinds.kind_of_words(words, self.facts.kinds), words)
+                for name, words in zip(result.keys(), told, strict=True)
+            ]
 
     def _settled(self, known: Sequence[tuple[str, str | None, str]], options: SqlStream) -> list[Column]:
         """The columns with a type each: the person's word before the catalogue's; ConfigError where there is none."""

@@ -19,7 +19,7 @@ from dataflow_platform.core.base import Column, Destination, DestinationFacts, S
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.paths import resolve
 from dataflow_platform.core.spilling_engine import only_tables
-from dataflow_platform.core.sql import literal, qualified, quote
+from dataflow_platform.core.sql import qualified, quote
 
 T = TypeVar("T")
 
@@ -216,7 +216,8 @@ class DuckDBSession(Session):
         self._suffix = _STAGE + uuid.uuid4().hex[:12]
         _staging.add(self._suffix)
         connection.execute("BEGIN TRANSACTION")
-        self._drop_staging(lambda name: not name.endswith(tuple(_staging)))
+        self._there = self._tables()
+        self._drop_staging(self._there, lambda name: not name.endswith(tuple(_staging)))
 
     def stage(self, query: str, target: Table) -> Table:
         """Write the rows of ``query`` once, under a name of this session's own."""
@@ -236,14 +237,18 @@ class DuckDBSession(Session):
         self.connection.execute("COMMIT")
         self.connection.execute("BEGIN TRANSACTION")
 
-    def _drop_staging(self, unwanted: Callable[[str], bool]) -> None:
-        tables = self.connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() "
-            f"WHERE database_name = current_database() AND contains(table_name, '{_STAGE}')"
+    def _tables(self) -> list[Table]:
+        """Every table of the file; '' names the schema itself."""
+        rows = self.connection.execute(
+            "SELECT schema_name, '' FROM duckdb_schemas() WHERE database_name = current_database() UNION ALL "
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
         ).fetchall()
-        for schema, name in tables:
-            if unwanted(name):
-                self.connection.execute(f"DROP TABLE {qualified(schema, name)}")
+        return [Table(schema, name) for schema, name in rows]
+
+    def _drop_staging(self, there: Sequence[Table], unwanted: Callable[[str], bool]) -> None:
+        for table in there:
+            if _STAGE in table.name and unwanted(table.name):
+                self.connection.execute(f"DROP TABLE {qualified(table.schema, table.name)}")
 
     def lock(self, target: Table) -> None:
         """Nobody else is here: one process writes. Names DuckDB would take for something else are refused."""
@@ -263,16 +268,12 @@ class DuckDBSession(Session):
 
     def _refuse_hidden(self, target: Table) -> None:
         """A load of "Orders" would find no such table, make it anew and drop "orders" for it."""
-        there = self.connection.execute(
-            "SELECT schema_name, '' FROM duckdb_schemas() WHERE database_name = current_database() "
-            f"UNION ALL SELECT {literal(target.schema)}, table_name FROM duckdb_tables() "
-            f"WHERE database_name = current_database() AND schema_name = {literal(target.schema)}"
-        ).fetchall()
-        for schema, name in there:
-            if target.hidden_by(Table(schema, name)):
+        for table in self._there:
+            if target.hidden_by(table):
                 raise ConfigError(
                     "duckdb.alike",
-                    f"'{name or schema}' is there already and differs only in case: DuckDB cannot tell them apart",
+                    f"'{table.name if table.schema == target.schema else table.schema}' is there already and differs "
+                    "only in case: DuckDB cannot tell them apart",
                     where=f"{target.schema}.{target.name}",
                     fix="write the name as it is there, or give the new one another name",
                 )
@@ -282,12 +283,12 @@ class DuckDBSession(Session):
 
     def columns(self, table: Table) -> tuple[Column, ...] | None:
         """The columns of ``table`` in order, or None where there is no such table."""
-        rows = self.connection.execute(
-            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
-            f"WHERE database_name = current_database() AND schema_name = {literal(table.schema)} "
-            f"AND table_name = {literal(table.name)} ORDER BY column_index"
-        ).fetchall()
-        return tuple(Column(name, kind, nullable=nullable) for name, kind, nullable in rows) or None
+        try:
+            # `duckdb_columns()` looks at every column of the file, and took 14 of the 80 ms of a load of no rows.
+            rows = self.connection.execute(f"DESCRIBE {qualified(table.schema, table.name)}").fetchall()
+        except duckdb.CatalogException:
+            return None
+        return tuple(Column(name, kind, nullable=null == "YES") for name, kind, null, *_ in rows)
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it touched (0 for DDL)."""
@@ -336,6 +337,6 @@ class DuckDBSession(Session):
             # A statement that failed may have ended the transaction already; closing undoes it as well.
             with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
-                self._drop_staging(lambda name: name.endswith(self._suffix))
+                self._drop_staging(self._tables(), lambda name: name.endswith(self._suffix))
         _staging.discard(self._suffix)
         self.connection.close()

@@ -1,6 +1,7 @@
 """What a Parquet file holds that DuckDB's reader would change without a word; looked for before it reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dataflow_platform.connectors.files.alike import refuse_alike
@@ -9,24 +10,52 @@ from dataflow_platform.core.errors import ConfigError, DataError, Location
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MAY_BE_INEXACT = (
+    "coalesce(precision > 38 OR type = 'INT96' "
+    # Milliseconds and microseconds have an older word as well, nanoseconds have none.
+    "OR duckdb_type IN ('TIME', 'TIME WITH TIME ZONE', 'TIMESTAMP WITH TIME ZONE') AND converted_type IS NULL, false)"
+)
 
-def refuse_inexact(paths: Sequence[str]) -> None:
+
+def refuse_inexact(paths: str, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
     """Raise where a file has a decimal beyond 38 digits, nanoseconds DuckDB cuts off, or names alike.
 
-    Only columns whose type can hold such nanoseconds are read for it.
+    ``paths`` is a SQL list. Only columns whose type can hold such nanoseconds are read for it.
     """
+    elements = ask(
+        f"SELECT file_name, name, coalesce(num_children, 0), {_MAY_BE_INEXACT} FROM parquet_schema({paths}) "
+        "ORDER BY file_name, column_id"
+    )
+    for path, of_file in groupby(elements, key=lambda element: str(element[0])):
+        _, *below_root = of_file
+        refuse_alike(_columns((name, children) for _, name, children, _ in below_root), path)
+        if any(suspect for *_, suspect in below_root):
+            _look_into(path)
+
+
+def _columns(elements: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """The names of the top level: each element is followed by its children, and theirs."""
+    inner = 0
+    for name, children in elements:
+        if inner:
+            inner -= 1
+        else:
+            yield name
+        inner += children
+
+
+def _look_into(path: str) -> None:
+    # Imported for the few files that need it: it costs more than many a load.
     import pyarrow.parquet as pq
 
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            refuse_alike(schema.names, path)
-            for field in schema:
-                for kind in _kinds(field.type):
-                    _refuse_long(field.name, kind, path)
-            fine = [field.name for field in schema if any(map(_is_cut, _kinds(field.type)))]
-            for name in fine:
-                _refuse_nanoseconds(file, name, path)
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        for field in schema:
+            for kind in _kinds(field.type):
+                _refuse_long(field.name, kind, path)
+        fine = [field.name for field in schema if any(map(_is_cut, _kinds(field.type)))]
+        for name in fine:
+            _refuse_nanoseconds(file, name, path)
 
 
 def _kinds(kind: "pa.DataType") -> Iterator["pa.DataType"]:

@@ -11,7 +11,7 @@ from dataflow_platform.connectors.files.alike import refuse_alike
 from dataflow_platform.connectors.files.listing import PACKED, File, format_of, opened, suffix
 from dataflow_platform.connectors.files.stream import FilesStream, Format
 from dataflow_platform.core.errors import ConfigError, Location, unknown_name
-from dataflow_platform.core.sql import data_type, literal, quote
+from dataflow_platform.core.sql import literal, quote
 
 _FILE = json_lines.FILE
 _NUMBER = "file_row_number"  # what DuckDB calls the row's number in a Parquet file, from 0
@@ -76,8 +76,12 @@ def select_from(files: Sequence[File], options: FilesStream, folder_length: int,
 
 def declared_types(options: FilesStream, ask: Ask) -> dict[str, str]:
     """The declared types in DuckDB's own words: INTEGER for int, TIMESTAMP WITH TIME ZONE for timestamptz."""
+    if not options.columns:
+        return {}
+    from dataflow_platform.core.expression import data_type
+
     typed = [f"CAST(NULL AS {data_type(kind)}) AS {quote(name)}" for name, kind in options.columns.items()]
-    described = ask(f"DESCRIBE SELECT {', '.join(typed)}") if typed else []
+    described = ask(f"DESCRIBE SELECT {', '.join(typed)}")
     return dict(zip(options.columns, (str(row[1]) for row in described), strict=True))
 
 
@@ -115,7 +119,7 @@ def types_of(rows: str, texts: dict[str, str], guessed: dict[str, str], ask: Ask
 def _parquet(files: Sequence[File], types: dict[str, str], ask: Ask) -> tuple[str, dict[str, str]]:
     rows = f"read_parquet({paths(files)}, {_UNITED}, filename = {literal(_FILE)})"
     seen = {str(name): str(kind) for name, kind, *_ in ask(f"DESCRIBE SELECT * FROM {rows}") if name != _FILE}
-    parquet_files.refuse_inexact([file.path for file in files])
+    parquet_files.refuse_inexact(paths(files), ask)
     for name in types:
         if name not in seen:
             raise unknown_name("column", name, seen, "check `columns`")
@@ -132,6 +136,8 @@ def _changed(name: str, there: str, kind: str) -> str:
 
 def no_rows(options: FilesStream) -> str:
     """A SELECT with the declared columns, for a pattern nothing has matched yet."""
+    from dataflow_platform.core.expression import data_type
+
     typed = [f"CAST(NULL AS {data_type(kind)}) AS {quote(name)}" for name, kind in options.columns.items()]
     if options.filename_column:
         typed.append(f"CAST(NULL AS VARCHAR) AS {quote(options.filename_column)}")

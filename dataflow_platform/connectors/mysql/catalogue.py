@@ -2,8 +2,8 @@
 
 from itertools import groupby
 
-from dataflow_platform.connectors.mysql.columns import ticked
 from dataflow_platform.connectors.mysql.connection import Ask
+from dataflow_platform.connectors.mysql.dialect import ticked
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable, TableKind
 
 _READABLE = """

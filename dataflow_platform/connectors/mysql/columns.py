@@ -1,4 +1,4 @@
-"""How each column of a MySQL table travels to DuckDB without changing, and what the server filters.
+"""How each column of a MySQL table travels to DuckDB without changing.
 
 The scanner alone is not exact: a zero date becomes NULL, tinyint(1) holding 2 becomes true, decimal(10,0)
 becomes DECIMAL(9,0), text of a binary collation becomes BLOB. So the server is asked for expressions the
@@ -7,11 +7,10 @@ scanner reads exactly, and DuckDB casts them to the type the catalogue declares.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from dataflow_platform.connectors.mysql.dialect import CURSORS, text_kind, ticked
 from dataflow_platform.core.errors import ConfigError, Location
-from dataflow_platform.core.server_filter import ServerDialect, Sign
 from dataflow_platform.core.sql import literal, quote
 
 NOT_HELD = "DuckDB holds no such value"
@@ -35,20 +34,6 @@ _GEOMETRY = frozenset(
 # MariaDB's own types, by their text.
 _WRITTEN = {"uuid": "UUID", "inet4": "VARCHAR", "inet6": "VARCHAR"}
 _DATED = {"date": "DATE", "datetime": "TIMESTAMP", "timestamp": "TIMESTAMP WITH TIME ZONE"}
-
-_DAY, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(\.\d{1,6})?"
-# The types a cursor may have, and the cursor texts that mean the same on both sides. A text that does
-# not match is not sent: the server then returns more rows than asked for, and the engine filters.
-_CURSORS = {
-    "whole": r"-?\d+",
-    "decimal": r"-?\d*\.?\d+",
-    "double": r"-?\d+(\.\d+)?(e[+-]?\d+)?",
-    "date": _DAY,
-    "datetime": rf"{_DAY}( {_TIME})?",
-    "timestamp": rf"{_DAY} {_TIME}\+00",
-    "text": r"(?s).*",
-    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-}
 
 COLUMNS = """
 SELECT table_schema, table_name, column_name, data_type, column_type, numeric_precision, numeric_scale,
@@ -85,11 +70,6 @@ class SourceColumn:
     cursor: str | None
 
 
-def ticked(name: str) -> str:
-    """An identifier in the server's quotes, which mean the same in every sql_mode."""
-    return "`" + name.replace("`", "``") + "`"
-
-
 def source_column(
     row: tuple[Any, ...], position: int, as_text: tuple[str, ...], definition: str, where: Location
 ) -> SourceColumn:
@@ -118,7 +98,7 @@ def source_column(
         column.readable,
         (f"{sql[0]} AS {here}", *sql[1:]),
         f"{cast} AS {quote(column.name)}",
-        cursor if cursor in _CURSORS else None,
+        cursor if cursor in CURSORS else None,
     )
 
 
@@ -130,7 +110,7 @@ def _scalar(column: _Declared, name: str, here: str, where: Location) -> tuple[s
         # The scanner takes tinyint(1) for a boolean, whatever it holds.
         return (f"CAST({name} AS SIGNED)" if kind == "tinyint" else name), f"CAST({here} AS {word})", "whole"
     if kind in _TEXT:
-        return _text(column, name), here, "text"
+        return _text(column, name), here, text_kind(column.collation)
     if kind == "decimal":
         exact = column.precision is not None and column.precision <= 38
         word = f"DECIMAL({column.precision},{column.scale})" if exact else "VARCHAR"
@@ -139,7 +119,7 @@ def _scalar(column: _Declared, name: str, here: str, where: Location) -> tuple[s
         # The text of a float need not compare as the float does: no cursor.
         return name, f"CAST({here} AS {kind.upper()})", kind
     if kind == "year":
-        return f"CAST({name} AS SIGNED)", f"CAST({here} AS INTEGER)", "whole"
+        return f"CAST({name} AS SIGNED)", f"CAST({here} AS INTEGER)", "year"
     if kind == "bit":
         word = "BOOLEAN" if declared == "bit(1)" else "UBIGINT"
         return f"CAST({name} AS UNSIGNED)", f"CAST({here} AS {word})", ""
@@ -180,9 +160,9 @@ def _as_text(column: _Declared, name: str) -> str:
 
 def _dated(column: _Declared, name: str, position: int) -> tuple[tuple[str, ...], str]:
     """A date, or the complaint about one without month or day, which the scanner reads as NULL."""
-    partial = f"MONTH({name}) = 0 OR DAY({name}) = 0"
-    value = f"CASE WHEN {partial} THEN NULL ELSE {name} END"
-    guard = f"CASE WHEN {partial} THEN CAST({name} AS CHAR) END AS g{position}"
+    whole = f"MONTH({name}) * DAY({name})"
+    value = f"IF({whole}, {name}, NULL)"
+    guard = f"IF({whole}, NULL, CAST({name} AS CHAR)) AS g{position}"
     # The session's zone is UTC.
     cast = f"timezone('UTC', c{position})" if column.kind == "timestamp" else f"c{position}"
     return (value, guard), _guarded(column, position, f"CAST({cast} AS {_DATED[column.kind]})")
@@ -202,39 +182,3 @@ def _labels(declared: str) -> list[str]:
         re.sub(r"''|\\(.)", lambda found: _ESCAPES.get(found[1], found[1]) if found[1] else "'", written, flags=re.S)
         for written in re.findall(r"'((?:[^'\\]|''|\\.)*)'", declared, flags=re.S)
     ]
-
-
-def _compared(name: str, kind: str, sign: Sign, value: str) -> str:
-    if kind in ("text", "uuid"):
-        # DuckDB compares bytes; the server's own collation may order otherwise and leave rows out.
-        characters = f"CONVERT({name} USING utf8mb4)" if kind == "text" else f"CAST({name} AS CHAR)"
-        return f"CAST({characters} AS BINARY) {sign} X'{value.encode().hex()}'"
-    if kind == "double":
-        return f"{name} {sign} {value if 'e' in value else value + 'e0'}"
-    if kind == "date":
-        return f"{name} {sign} DATE'{value}'"
-    if kind in ("datetime", "timestamp"):
-        moment = value.removesuffix("+00") if " " in value else f"{value} 00:00:00"
-        return f"{name} {sign} TIMESTAMP'{moment}'"
-    return f"{name} {sign} {value}"
-
-
-def _moment(kind: str | None, moment: datetime) -> str | None:
-    """A time as the server's literal; columns without a zone hold its wall time."""
-    if kind == "timestamp":
-        aware = moment.astimezone(UTC) if moment.tzinfo else moment
-        return f"TIMESTAMP'{aware.replace(tzinfo=None).isoformat(sep=' ')}'"
-    if kind == "datetime":
-        return f"TIMESTAMP'{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
-    return f"DATE'{moment.date().isoformat()}'" if kind == "date" else None
-
-
-DIALECT = ServerDialect(
-    name="mysql",
-    cursor_types="a whole number, decimal of up to 38 digits, double, date, datetime, timestamp or character type",
-    cursors=_CURSORS,
-    numbers=frozenset({"whole", "decimal", "double"}),
-    quoted=ticked,
-    compared=_compared,
-    moment=_moment,
-)

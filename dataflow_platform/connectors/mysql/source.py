@@ -11,14 +11,9 @@ import duckdb
 from pydantic import Field
 
 from dataflow_platform.connectors.mysql.catalogue import TABLES, catalogue, table_definition
-from dataflow_platform.connectors.mysql.columns import (
-    COLUMNS,
-    DIALECT,
-    SourceColumn,
-    source_column,
-    ticked,
-)
+from dataflow_platform.connectors.mysql.columns import COLUMNS, SourceColumn, source_column
 from dataflow_platform.connectors.mysql.connection import Ask, MySQLConnection
+from dataflow_platform.connectors.mysql.dialect import DIALECT, ticked
 from dataflow_platform.connectors.mysql.querying import query_columns
 from dataflow_platform.connectors.mysql.reading import RowStream
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream

@@ -16,6 +16,12 @@ _STATES: dict[str, tuple[type[DataflowError], str, str]] = {
     "22021": (DataError, "postgres.value", _NUL),
     "22P05": (DataError, "postgres.value", _NUL),
     "22": (DataError, "postgres.value", _VALUE),
+    "23503": (
+        DataError,
+        "postgres.foreign_key",
+        "load the table referred to first and what refers to it after, or correct the rows",
+    ),
+    "42P16": (DataError, "postgres.primary_key", "correct the rows: a column of the primary key has to have a value"),
     "23": (DataError, "postgres.constraint", "correct the rows, or drop the constraint of the target table"),
     "42501": (ConfigError, "postgres.permission", "GRANT CREATE ON DATABASE or SCHEMA, or own the table"),
     "25006": (ConfigError, "postgres.standby", "set `host` to the primary server"),

@@ -10,9 +10,12 @@ from pydantic import Field, field_validator
 
 from dataflow_platform.connectors.postgres.complaints import explained
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
+from dataflow_platform.connectors.postgres.constraints import ForeignKey, ForeignKeys, PrimaryKeys
+from dataflow_platform.connectors.postgres.declarations import Declarations
 from dataflow_platform.connectors.postgres.dialect import IDENTIFIER_BYTES
 from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
-from dataflow_platform.connectors.postgres.session import PostgresSession, Server
+from dataflow_platform.connectors.postgres.server import Server
+from dataflow_platform.connectors.postgres.session import PostgresSession
 from dataflow_platform.connectors.postgres.source import Postgres, PostgresStream
 from dataflow_platform.core.base import Destination, DestinationFacts, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, DataflowError
@@ -54,6 +57,25 @@ class PostgresDestination(PostgresConnection, Destination):
         default_factory=dict,
         description="The same for unique indexes. A load that brings a key twice fails and publishes nothing.",
     )
+    primary_keys: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Table -> columns of its primary key, which then hold no NULL: `{orders: [id]}`. Made by the load "
+        "after which the table lacks it; one that is no longer declared stays, and another one than the table has is "
+        "refused.",
+    )
+    foreign_keys: dict[str, list[ForeignKey]] = Field(
+        default_factory=dict,
+        description="Table -> foreign keys: `{order_lines: [{columns: [order_id], references: orders}]}`. Made like "
+        "indexes, checked at the end of each load of either table: load the table referred to first.",
+    )
+
+    @field_validator("primary_keys")
+    @classmethod
+    def _have_a_column(cls, declared: dict[str, list[str]]) -> dict[str, list[str]]:
+        for table, key in declared.items():
+            if not key:
+                raise ConfigError("postgres.primary_key", f"the key of {table} has no column", fix="write [column]")
+        return declared
 
     @field_validator("indexes", "unique")
     @classmethod
@@ -94,8 +116,12 @@ class PostgresDestination(PostgresConnection, Destination):
         engine = self._engine()
         try:
             load_scanner(engine)
-            indexes = DeclaredIndexes(self.indexes, self.unique)
-            server = Server(self._connect, self.told, self._expose, self._name(), self.wait_seconds, indexes)
+            declared = Declarations(
+                PrimaryKeys(self.primary_keys),
+                DeclaredIndexes(self.indexes, self.unique),
+                ForeignKeys(self.foreign_keys),
+            )
+            server = Server(self._connect, self.told, self._expose, self._name(), self.wait_seconds, declared)
             return PostgresSession(engine, server)
         except BaseException:
             engine.close()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dataflow_platform.core import injection
 from dataflow_platform.core.base import Column, Table
 from dataflow_platform.core.errors import unknown_name
 from dataflow_platform.core.sql import qualified, quote
@@ -53,3 +54,4 @@ class DeclaredIndexes:
             listed = ", ".join(quote(name) for name in key)
             cursor.execute(f"CREATE {word} ON {qualified(table.schema, table.name)} ({listed})")
             there.add((key, unique))
+            injection.reach("declared_made")

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import duckdb
 from dataflow_platform.connectors.postgres.complaints import is_refused
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
-from dataflow_platform.connectors.postgres.indexes import DeclaredIndexes
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
 from dataflow_platform.connectors.postgres.same_types import shapes, spelled
-from dataflow_platform.connectors.postgres.swapping import is_bare
+from dataflow_platform.connectors.postgres.server import Server
+from dataflow_platform.connectors.postgres.swapping import Carried, carried, take_over
 from dataflow_platform.connectors.postgres.target_questions import COLUMNS, HOLDER
 from dataflow_platform.connectors.postgres.types import StoredType, stored, word_of
 from dataflow_platform.core import injection
@@ -26,21 +25,6 @@ from dataflow_platform.core.errors import DataError, DataflowError, TransientErr
 from dataflow_platform.core.sql import qualified, quote
 
 _LOCK_TIMEOUT = "55P03"
-
-
-@dataclass(frozen=True)
-class Server:
-    """What a session needs of its destination."""
-
-    connect: Callable[[], Any]
-    """A psycopg2 connection with the session's settings."""
-    explained: Callable[[BaseException], DataflowError]
-    """The platform's error for one of the driver's or the engine's."""
-    expose: Callable[[duckdb.DuckDBPyConnection, Table], Callable[[], None]]
-    """Make a table of the server readable in the engine; what undoes it."""
-    name: str
-    wait_seconds: float
-    indexes: DeclaredIndexes
 
 
 class PostgresSession(Session):
@@ -56,7 +40,8 @@ class PostgresSession(Session):
         self._brought = 0
         self._read_back: Path | None = None
         self._loaded: set[Table] = set()
-        self._ahead: set[Table] = set()
+        # Tables that were written ahead, and whether they take over what hangs on the target.
+        self._ahead: dict[Table, bool] = {}
 
     @contextmanager
     def _served(self) -> Iterator[Any]:
@@ -88,6 +73,8 @@ class PostgresSession(Session):
         try:
             with self._postgres.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+                # Rows that others refer to may go before the new ones come.
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         except psycopg2.Error as error:
             if error.pgcode != _LOCK_TIMEOUT:
                 raise self._server.explained(error) from error
@@ -247,15 +234,17 @@ class PostgresSession(Session):
     def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
         """COPY the rows into a new table, which will take the target's name: the old one stays readable.
 
-        A table that anything hangs on (grants, views, indexes, comments, ...) keeps it all: its rows are
-        deleted and the new ones copied in, which readers do not see before the commit either.
+        Its indexes and constraints are made again. A table that more hangs on (grants, views, comments, foreign keys
+        of others, ...) keeps it all: its rows are deleted and the new ones copied in, which readers do not see before
+        the commit either.
         """
         columns, name = self._described(query), qualified(target.schema, target.name)
         kept = self.stored(columns)
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        if old is not None and shapes(old) == shapes(kept) and not self._bare(target):
+        own = self._own(target) if old is not None and shapes(old) == shapes(kept) else []
+        if old is not None and own is None:
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
             fresh, inserted = target, f"SELECT {listed} FROM ({query}) AS rows"
@@ -267,7 +256,7 @@ class PostgresSession(Session):
             with self._served() as cursor:
                 cursor.execute(f"CREATE TABLE {new} ({_declared(columns)})")
             rows = self._fill(new, columns, query)
-        self._ahead.add(fresh)
+        self._ahead[fresh] = old is not None and shapes(old) == shapes(kept)
         return fresh, rows
 
     def explain(self, error: duckdb.Error) -> DataflowError | None:
@@ -281,13 +270,22 @@ class PostgresSession(Session):
                 staged, _ = self.write_ahead(f"SELECT * FROM {qualified(staged.schema, staged.name)}", target)
         if staged != target:
             with self._told() as cursor:
-                cursor.execute(f"DROP TABLE {qualified(target.schema, target.name)}")
-                injection.reach("swapping")
-                cursor.execute(f"ALTER TABLE {qualified(staged.schema, staged.name)} RENAME TO {quote(target.name)}")
+                take_over(cursor, staged, target, self._to_carry(target) if self._ahead[staged] else [])
 
-    def _bare(self, table: Table) -> bool:
+    def _own(self, table: Table) -> list[Carried] | None:
         with self._told() as cursor:
-            return is_bare(cursor, table)
+            return carried(cursor, table)
+
+    def _to_carry(self, target: Table) -> list[Carried]:
+        own = self._own(target)
+        if own is None:
+            raise TransientError(
+                "postgres.changed",
+                "somebody hung something on the table (a view, a grant, ...) while its rows were written",
+                where=f"{target.schema}.{target.name}",
+                fix="run it again",
+            )
+        return own
 
     def _described(self, query: str) -> list[Column]:
         rows = self.connection.execute(f"DESCRIBE {query}").fetchall()
@@ -342,10 +340,13 @@ class PostgresSession(Session):
         """
         import psycopg2
 
+        with self._told() as cursor:
+            # Now rather than by COMMIT, after which nothing can be said; and what waits for it forbids any DDL.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in self._loaded:
-            if any(self._server.indexes.of(table)) and (columns := self.columns(table)):
+            if self._server.declared.any_of(table) and (columns := self.columns(table)):
                 with self._told() as cursor:
-                    self._server.indexes.create_missing(cursor, table, columns)
+                    self._server.declared.create_missing(cursor, table, columns)
         self._open = False
         try:
             self._postgres.commit()
