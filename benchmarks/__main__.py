@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import load_strategies, merges, moves, reconciliation, start_up
+from benchmarks import large_table, load_strategies, merges, moves, reconciliation, start_up
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -18,10 +18,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1, help="scale factor of TPC-H; 1 has 6,001,215 rows")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", type=float, help="scale factor of one more table that is moved once, such as 10")
     options = parser.parse_args()
     rows = int(6_000_000 * options.scale)
     copies = max(1, round(18 * options.scale))
     moved = moves.run(options.scale, options.rounds)
+    if options.large:
+        moved = f"{moved}\n\n{large_table.run(options.large)}"
     merged = merges.run(options.scale, options.rounds)
     loaded = load_strategies.run(rows, options.rounds, list(load_strategies.BY_HAND))
     reconciled = reconciliation.run(copies, options.rounds)

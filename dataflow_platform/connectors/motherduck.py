@@ -90,5 +90,9 @@ class MotherDuck(Destination):
 class MotherDuckSession(DuckDBSession):
     """DuckDB's session. The service has many writers: staging tables of other sessions are left alone."""
 
+    def fill(self, staged: Table, query: str) -> None:
+        """The rows go to the service by INSERT; MERGE was not tried there."""
+        self.append(staged, query)
+
     def _drop_staging(self, there: Sequence[Table], unwanted: Callable[[str], bool]) -> None:
         super()._drop_staging(there, lambda name: name.endswith(self._suffix) and unwanted(name))

@@ -17,7 +17,9 @@ class Scan:
     (None: the engine counts). ``close`` frees what the scan holds.
     ``located``: the same with more columns that say where a row stood; ``places``: their words (file, row, page).
     ``lines``: at which lines records of a file begin, see there; set where every look gives a file's rows in order.
-    ``serial``: the rows come by one thread, whatever the engine has.
+    ``legs``: the relation is a UNION ALL of so many queries (or one query), each read by one thread, all at once if
+    the engine has the threads. None: threads share the work as they please.
+    ``streams``: rows are sent by a server: while it reads them the engine holds no more than it is writing.
     ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
 
@@ -32,4 +34,5 @@ class Scan:
     bytes_read: Callable[[], int] | None = None
     close: Callable[[], None] = lambda: None
     notes: Mapping[str, str] = field(default_factory=dict)
-    serial: bool = False
+    legs: int | None = None
+    streams: bool = False

@@ -45,6 +45,14 @@ class Session(ABC):
         """As ``stage``, for rows that will be chosen from and never become the target as they are."""
         return self.stage(query, target)
 
+    def fill(self, staged: Table, query: str) -> None:
+        """Put the rows of ``query``, a UNION ALL somewhere inside, into the empty ``staged``, all its parts at once."""
+        # DuckDB 1.5 runs the parts of a UNION ALL one after another into CREATE TABLE AS and INSERT; not into MERGE.
+        self.connection.execute(
+            f"MERGE INTO {qualified(staged.schema, staged.name)} USING ({query}) AS arriving ON (FALSE) "
+            "WHEN NOT MATCHED THEN INSERT"
+        )
+
     def can_write_ahead(self, columns: Sequence[Column], target: Table) -> Ahead:
         """Whether rows of ``columns`` may be written where ``target`` will find them before it is known that they
         will be published, and whether the engine can read them there until then."""

@@ -64,7 +64,7 @@ def _measure(connection: duckdb.DuckDBPyConnection, followed: Followed) -> None:
         followed.rows = int(producer.get("operator_cardinality", 0))
 
 
-_WRITERS = {"CREATE_TABLE_AS", "BATCH_CREATE_TABLE_AS", "COPY_TO_FILE", "BATCH_COPY_TO_FILE"}
+_WRITERS = {"CREATE_TABLE_AS", "BATCH_CREATE_TABLE_AS", "MERGE_INTO", "COPY_TO_FILE", "BATCH_COPY_TO_FILE"}
 
 
 def _nodes(node: dict) -> Iterator[dict]:  # type: ignore[type-arg]  # DuckDB's JSON has no schema

@@ -11,6 +11,7 @@ from typing import Any
 from dataflow_platform.core.base import Column, Session, State, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.sql import qualified, quote
+from dataflow_platform.engine import engine_limits
 from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.stream_load import Fingerprint, StagedLoad
 
@@ -130,7 +131,9 @@ class Reconciliation:
         target, columns = staged.load.target, self._columns
         read_back = staged.load.destination.facts.read_back
         if self.swapped and self._in_place:
-            if _sum(session, self._hashes(session.written(target, columns, whole=True))) != self.left:
+            with engine_limits.bounded(session, len(columns) + 1, frugal=True):
+                found = _sum(session, self._hashes(session.written(target, columns, whole=True)))
+            if found != self.left:
                 kept = (*columns, Column(HASH, "UBIGINT"))
                 self._compare_with_own_hashes(session.written(target, kept, whole=True))
                 raise self._corrupted("rows were added, lost or exchanged on the way into the table")

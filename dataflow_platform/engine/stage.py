@@ -1,6 +1,6 @@
 """The straight line of one stream up to the point where it may be published."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,11 +10,12 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core import injection
-from dataflow_platform.core.base import Scan, Session, Source, State, Table
+from dataflow_platform.core.base import Session, Source, State, Table
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
+    engine_limits,
     extract,
     planning,
     pushdown,
@@ -132,18 +133,27 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
+    assert result.plan is not None
     injection.reach("scanned")
     if query.counted_at_source and extraction.one_shot:
         _land(session, extraction)
         injection.reach("landed")
     ahead = written_once.how(result, query, wanted)
     reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
+    becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
+    # From a server into the engine's own file, row by row: more memory would only keep what was written.
+    goes_through = (
+        extraction.scan.streams and becomes_target and not load.steps and load.destination.facts.read_back == "in_place"
+    )
+    # Into files the parts of a UNION ALL come one after another.
+    legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
     with (
         following(session, load.stream.name, extraction.scan) as followed,
-        _threads_that_work(session, extraction.scan),
+        engine_limits.bounded(session, _width(result, query), legs, goes_through),
     ):
         if ahead == "no":
-            result.staged = _put(result, extraction, query, reconciled)
+            keep_rows = session.stage if becomes_target else session.stage_apart
+            result.staged = _put(result, extraction, query, keep_rows, reconciled)
         else:
             result.staged = written_once.write(result, query, ahead == "readable")
     result.size = followed.size
@@ -152,7 +162,9 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("staged")
     _count(result, extraction, query, wanted)
     planning.settle(result)
-    result.fingerprint = reconciliation.taken(session, result.staged) if reconciled else None
+    if reconciled:
+        with engine_limits.bounded(session, 1, frugal=goes_through):
+            result.fingerprint = reconciliation.taken(session, result.staged)
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
@@ -168,35 +180,30 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     injection.reach("validated")
 
 
-def _put(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, reconciled: bool) -> Table:
+def _width(result: StagedLoad, query: transform.Query) -> int:
+    """How many columns a staged row has at most."""
+    assert result.shape is not None
+    return len(result.shape.columns) + len(query.hidden) + len(validate.mask_columns(result.rules)) + 3
+
+
+def _put(
+    result: StagedLoad,
+    extraction: extract.Extraction,
+    query: transform.Query,
+    keep_rows: Callable[[str, Table], Table],
+    reconciled: bool,
+) -> Table:
     """Stage the rows with what judges them, and with their hashes where they will be ``reconciled``."""
-    load, session, plan = result.load, result.session, result.plan
-    assert plan is not None
+    session, target = result.session, result.load.target
     assert result.shape is not None
     hashed = [reconciliation.hashed(result.shape.columns)] if reconciled else []
     judged = validate.with_masks(planning.staged_query(query.sql, result, hashed), result.rules)
     judged = rejected.with_origins(result, judged, query, extraction.places)
-    becomes_target = plan.target_is_new or load.strategy.replaces_target()
-    return (session.stage if becomes_target else session.stage_apart)(judged, load.target)
-
-
-@contextmanager
-def _threads_that_work(session: Session, scan: Scan) -> Iterator[None]:
-    """One thread of the engine while rows come by one: the caller's would ask for work without a pause meanwhile.
-
-    Seen with 6 million rows of PostgreSQL by one query: 17.2 CPU seconds with two threads, 8.4 with one.
-    """
-    if not scan.serial:
-        yield
-        return
-    # A connection of its own: the setting is the engine's, and has to come back after an aborted transaction too.
-    with session.connection.cursor() as settings:
-        row = settings.execute("SELECT current_setting('threads')").fetchone()
-        settings.execute("SET threads = 1")
-        try:
-            yield
-        finally:
-            settings.execute(f"SET threads = {int(row[0]) if row else 1}")
+    if (extraction.scan.legs or 1) == 1:
+        return keep_rows(judged, target)
+    staged = keep_rows(f"SELECT * FROM ({judged}) LIMIT 0", target)
+    session.fill(staged, judged)
+    return staged
 
 
 def _land(session: Session, extraction: extract.Extraction) -> None:

@@ -1,8 +1,9 @@
 """The PostgreSQL source: connect, describe, and hand DuckDB a relation.
 
-Two ways lead to the rows. A whole table whose every column the scanner reads exactly is scanned in
-parallel, by ctid. Everything else is one query the server runs: expressions make the values exact,
-and a cursor or a window uses the server's indexes, which a scan by ctid cannot.
+Three ways lead to the rows. A whole table whose every column the scanner reads exactly is scanned in
+parallel, by ctid. Where expressions make the values exact, a large one is read by several queries of
+our own, each a range of pages. Everything else is one query the server runs: a cursor or a window uses
+the server's indexes, which a scan by ctid cannot.
 """
 
 import uuid
@@ -22,6 +23,7 @@ from dataflow_platform.connectors.postgres.columns import (
     source_column,
 )
 from dataflow_platform.connectors.postgres.connection import PostgresConnection, load_scanner
+from dataflow_platform.connectors.postgres.page_ranges import page_ranges
 from dataflow_platform.connectors.postgres.querying import result_columns
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
 from dataflow_platform.connectors.postgres.text_reading import TextStream
@@ -34,7 +36,8 @@ from dataflow_platform.core.table_or_query import TableOrQuery, as_table
 
 # A parallel scan is right for plain tables only: ctids of children repeat, policies hide rows, and
 # DuckDB takes names that differ only in case for one. Where a collation takes different texts for equal,
-# the filters the scanner adds by itself would, too.
+# the filters the scanner adds by itself would, too. The last column is the pages that can be read by ranges: servers
+# before 14 read the whole table for each.
 _RELATION = f"""
 SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
        c.relkind = 'r' AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT EXISTS (
@@ -42,8 +45,10 @@ SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
            WHERE o.relnamespace = c.relnamespace AND o.oid <> c.oid AND lower(o.relname) = lower(c.relname))
            AND NOT EXISTS (
            SELECT FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
-           WHERE a.attrelid = c.oid AND NOT l.collisdeterministic)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE a.attrelid = c.oid AND NOT l.collisdeterministic),
+       CASE WHEN a.amname = 'heap' AND current_setting('server_version_num')::int >= 140000
+            THEN coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int ELSE 0 END
+FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN {READABLE}
 """
 
@@ -80,7 +85,7 @@ class Postgres(PostgresConnection, Source):
         default=None,
         gt=0,
         description="Seconds after which the server ends a statement; no limit of ours when absent. A table is read by "
-        "one statement, or by several of 1,000 pages each.",
+        "one statement, or by several that read a part of its pages each.",
     )
     _held: list[Snapshot] = PrivateAttr(default_factory=list)
 
@@ -136,44 +141,69 @@ class Postgres(PostgresConnection, Source):
         """The rows of a table, a view or a query; the server applies cursor or window.
 
         All rows come from one snapshot, which the server holds until ``connection``'s transaction ends: that of the
-        ``consistent`` block, else one taken at the first row. The scanner's threads share it.
+        ``consistent`` block, else one taken at the first row. All threads and connections share it.
         """
-        name, columns, scannable = self._described(stream)
+        name, columns, scannable, pages = self._described(stream)
         where = condition(DIALECT, columns, stream, state, self.where())
         moment = self._held[0].name() if self._held else None
         # A connection of its own: DETACH inside the caller's transaction would abort that.
         side = connection.cursor()
-        alias = f"postgres_{uuid.uuid4().hex[:12]}"
+        aliases: list[str] = []
         opened = [side]
 
         def close() -> None:
             if opened:
-                opened.pop().execute(f"DETACH DATABASE IF EXISTS {alias}")
+                opened.pop()
+                for alias in aliases:
+                    side.execute(f"DETACH DATABASE IF EXISTS {alias}")
                 side.close()
 
-        asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {name}{where}"
         shown = ", ".join(column.cast for column in columns)
         notes = {"source snapshot": moment} if moment else {}
         try:
             loaded, notes["rows came by"] = _scanner(side)
+            asked = f"SELECT {', '.join(column.sql for column in columns)} FROM {name}"
             if not loaded:
                 close()
-                texts = TextStream(self, columns, asked, moment)
+                texts = TextStream(self, columns, asked + where, moment)
                 return Scan(texts.relation(connection).project(shown), rows_read=texts.rows_read, notes=notes)
-            self.attach(side, alias)
-            if moment:
-                # The first thing the attachment's transaction is told. It is none of the connection's until now.
-                told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
-                connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
-            parallel = scannable and not where and all(column.plain for column in columns)
-            query = f"postgres_query({literal(alias)}, {literal(asked)})"
-            rows = f"{alias}.{name}" if parallel else query
-            return Scan(connection.sql(f"SELECT {shown} FROM {rows}"), close=close, notes=notes, serial=not parallel)
+            whole = scannable and not where
+            if whole and all(column.plain for column in columns):
+                rows, legs = f"{self._attached(connection, side, aliases, moment)}.{name}", None
+            else:
+                # Only a snapshot that has a name can be shared.
+                ranges = page_ranges(pages, _threads(connection)) if whole and moment else [""]
+                asks = [asked + (f" WHERE {part}" if part else where) for part in ranges]
+                attached = [self._attached(connection, side, aliases, moment) for _ in asks]
+                queries = [
+                    f"SELECT * FROM postgres_query({literal(alias)}, {literal(ask)})"
+                    for alias, ask in zip(attached, asks, strict=True)
+                ]
+                rows, legs = f"({' UNION ALL '.join(queries)})", len(queries)
+            relation = connection.sql(f"SELECT {shown} FROM {rows}")
+            return Scan(relation, close=close, notes=notes, legs=legs, streams=True)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
                 raise self.explained(error) from None
             raise
+
+    def _attached(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        side: duckdb.DuckDBPyConnection,
+        aliases: list[str],
+        moment: str | None,
+    ) -> str:
+        """The alias, added to ``aliases``, of an attachment whose transaction sees ``moment``."""
+        alias = f"postgres_{uuid.uuid4().hex[:12]}"
+        aliases.append(alias)
+        self.attach(side, alias)
+        if moment:
+            # The first thing the attachment's transaction is told. It is none of the connection's until now.
+            told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
+            connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
+        return alias
 
     def explain(self, error: BaseException) -> DataflowError | None:
         """What an error raised while the relation was read means; None where it is none of this source."""
@@ -184,8 +214,8 @@ class Postgres(PostgresConnection, Source):
         schema, dot, table = written.partition(".")
         return (schema, table) if dot else ("public", written)
 
-    def _described(self, stream: Stream) -> tuple[str, list[SourceColumn], bool]:
-        """What follows FROM, its columns, and whether it may be scanned in parallel."""
+    def _described(self, stream: Stream) -> tuple[str, list[SourceColumn], bool, int]:
+        """What follows FROM, its columns, whether it may be scanned in parallel, and its pages for ranges."""
         options = _options(stream)
         if not options.query:
             schema, table = self._table(stream)
@@ -194,10 +224,10 @@ class Postgres(PostgresConnection, Source):
         refuse_unfit(columns, "the query", self.where())
         for name in options.as_text:
             find(columns, name, self.where())
-        return as_table(options.query), wanted(columns, stream), False
+        return as_table(options.query), wanted(columns, stream), False, 0
 
-    def _describe(self, schema: str, table: str, stream: Stream) -> tuple[list[SourceColumn], bool]:
-        """The columns of a table, and whether it may be scanned in parallel."""
+    def _describe(self, schema: str, table: str, stream: Stream) -> tuple[list[SourceColumn], bool, int]:
+        """The columns of a table, whether it may be scanned in parallel, and its pages for ranges."""
         found = self.ask(_RELATION, schema, table)
         if not found:
             raise ConfigError(
@@ -206,7 +236,7 @@ class Postgres(PostgresConnection, Source):
                 where=self.where(),
                 fix=did_you_mean(f"{schema}.{table}", self.discover(), "dataflow connections discover"),
             )
-        oid, usable, scannable = found[0]
+        oid, usable, scannable, pages = found[0]
         as_text = _options(stream).as_text
         columns = [source_column(row, as_text) for row in self.ask(COLUMNS, oid)]
         refuse_unfit(columns, f"{schema}.{table}", self.where())
@@ -223,11 +253,16 @@ class Postgres(PostgresConnection, Source):
             )
         for name in as_text:
             find(told, name, self.where())
-        return columns, bool(scannable)
+        return columns, bool(scannable), int(pages)
 
 
 def _options(stream: Stream) -> PostgresStream:
     return stream.options if isinstance(stream.options, PostgresStream) else PostgresStream()
+
+
+def _threads(engine: duckdb.DuckDBPyConnection) -> int:
+    row = engine.execute("SELECT current_setting('threads')").fetchone()
+    return int(row[0]) if row else 1
 
 
 def _scanner(engine: duckdb.DuckDBPyConnection) -> tuple[bool, str]:
