@@ -26,8 +26,8 @@ class Jdbc(SqlSource):
     """Any database with a JDBC driver, by the driver's jar; needs Java 11 or newer on this machine.
 
     A loop in Java fills Arrow's buffers. A million rows of four columns took H2 and HSQLDB 4 to 6 seconds, Derby 6 to
-    10, on two cores; the first time in a process up to 23. `JAVA_TOOL_OPTIONS=-Xmx512m` bounds Java's memory. Names are as the
-    catalogue writes them, mostly in capitals.
+    10, on two cores; the first time in a process up to 23. `JAVA_TOOL_OPTIONS=-Xmx512m` bounds Java's memory. Names
+    are as the catalogue writes them, mostly in capitals.
     """
 
     facts: ClassVar[SqlFacts] = SqlFacts(
