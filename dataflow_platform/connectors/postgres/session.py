@@ -14,6 +14,7 @@ from dataflow_platform.connectors.postgres.complaints import is_refused
 from dataflow_platform.connectors.postgres.copying import copy_rows
 from dataflow_platform.connectors.postgres.dialect import check_name, translated
 from dataflow_platform.connectors.postgres.reading_back import comparable, copy_out, typed
+from dataflow_platform.connectors.postgres.same_types import shapes, spelled
 from dataflow_platform.connectors.postgres.server import Server
 from dataflow_platform.connectors.postgres.swapping import Carried, carried, take_over
 from dataflow_platform.connectors.postgres.target_questions import COLUMNS, HOLDER
@@ -187,9 +188,9 @@ class PostgresSession(Session):
 
     def _append(self, table: Table, names: Sequence[str], query: str) -> int:
         described = self._described(query)
-        there = {name: _spelled(kind) for name, kind, *_ in self._catalogue(table)}
+        there = {name: spelled(kind) for name, kind, *_ in self._catalogue(table)}
         into = qualified(table.schema, table.name)
-        kinds = [_spelled(stored(column.type).landed) for column in described]
+        kinds = [spelled(stored(column.type).landed) for column in described]
         if [there.get(name) for name in names] == kinds:
             return self._copy(into, names, described, query)
         # The binary form is that of one type only; the server casts what arrived in another.
@@ -242,7 +243,7 @@ class PostgresSession(Session):
         self.lock(target)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
         old = self.columns(target)
-        own = self._own(target) if old is not None and _shapes(old) == _shapes(kept) else []
+        own = self._own(target) if old is not None and shapes(old) == shapes(kept) else []
         if old is not None and own is None:
             self.execute(f"DELETE FROM {name}")
             listed = ", ".join(quote(column.name) for column in old)
@@ -255,7 +256,7 @@ class PostgresSession(Session):
             with self._served() as cursor:
                 cursor.execute(f"CREATE TABLE {new} ({_declared(columns)})")
             rows = self._fill(new, columns, query)
-        self._ahead[fresh] = old is not None and _shapes(old) == _shapes(kept)
+        self._ahead[fresh] = old is not None and shapes(old) == shapes(kept)
         return fresh, rows
 
     def explain(self, error: duckdb.Error) -> DataflowError | None:
@@ -380,18 +381,6 @@ class PostgresSession(Session):
 def _declared(columns: Sequence[Column]) -> str:
     kinds: list[tuple[str, StoredType]] = [(column.name, stored(column.type)) for column in columns]
     return ", ".join(f"{quote(name)} {kind.landed}" for name, kind in kinds)
-
-
-def _shapes(columns: Sequence[Column]) -> set[tuple[str, str]]:
-    """Names and types; how long a text may be and what may be NULL is the table's own."""
-    return {(each.name, "VARCHAR" if each.type.startswith("VARCHAR(") else each.type) for each in columns}
-
-
-def _spelled(kind: str) -> str:
-    """A PostgreSQL type as its catalogue writes it, and without the difference of text and varchar, alike in binary."""
-    short = kind.replace("[]", "").replace(" without time zone", "").replace("varchar", "character varying")
-    alike = "text" if short == "character varying" and "[]" not in kind else short
-    return alike + ("[]" if "[]" in kind else "")
 
 
 def _lock_key(table: Table) -> int:
