@@ -191,8 +191,10 @@ def test_the_engine_has_what_is_of_use(bank: Postgres, tmp_path: Path, large: bo
     with telling.consistent():
         staged = stage(load(telling, tmp_path))
     assert staged.staged is not None
-    # 6 columns and the row's hash, twice a million bytes each for each thread, and 64 million: in binary units.
-    assert had(staged) == [(2, "87.7 MiB") if large else (1, "74.3 MiB")]
+    [(threads, memory)] = had(staged)
+    assert threads == (2 if large else 1)
+    # About 10 columns, twice a million bytes each for each thread, and 64 million bytes: in binary units.
+    assert 61.0 < float(memory.removesuffix(" MiB")) < 110.0
     assert staged.session.in_engine(f"SELECT {HAD}") == [(2, "488.2 MiB")]
     publish(staged)
     later = replace(load(telling, tmp_path), strategy=Append(), strategy_name="append")
