@@ -17,15 +17,15 @@ RULES: list[dict[str, object]] = [
 """Five row rules that every row of lineitem keeps."""
 
 
-def project(folder: Path, source: dict[str, Any], warehouse: dict[str, Any], stream: dict[str, Any]) -> None:
-    """Write a project of one pipeline with one stream; its name is `bench`."""
+def project(folder: Path, source: dict[str, Any], warehouse: dict[str, Any], *streams: dict[str, Any]) -> None:
+    """Write a project of one pipeline; its name is `bench`."""
     (folder / "defs").mkdir(parents=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     connections = {"type": "dataflow_platform.Connections"}
     pipeline = {"type": "dataflow_platform.Pipeline"}
     declared = [
         {**connections, "attributes": {"connections": {"origin": source, "warehouse": warehouse}}},
-        {**pipeline, "attributes": {"name": "bench", "source": "origin", "streams": [stream]}},
+        {**pipeline, "attributes": {"name": "bench", "source": "origin", "streams": list(streams)}},
     ]
     (folder / "defs" / "defs.yaml").write_text(yaml.safe_dump_all(declared))
 

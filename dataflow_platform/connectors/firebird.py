@@ -1,6 +1,5 @@
 """Firebird."""
 
-import importlib
 import re
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,9 +9,6 @@ from dataflow_platform.connectors._sql import ServerFields, SqlFacts, kinds
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-_WHOLE = 2**31 - 1
-"""The largest BLOB that comes as a value; the driver hands out a file from 64 KiB on."""
 
 
 class Firebird(ServerFields):
@@ -25,7 +21,7 @@ class Firebird(ServerFields):
         evidence_note="Firebird 3.0, without wire encryption by certificates; the types that came with Firebird 4 "
         "(INT128, DECFLOAT, times with a zone) were not seen. The tests skip where Debian's firebird3.0-server or the "
         "driver is not installed, as in the locked environment",
-        packages=("sqlalchemy-firebird>=2.1,<3",),
+        packages=("sqlalchemy-firebird>=2.2,<3",),
         grants="GRANT SELECT ON orders TO USER reader;",
         drivername="firebird+firebird",
         kinds={
@@ -45,12 +41,6 @@ class Firebird(ServerFields):
     def url_query(self) -> dict[str, str]:
         """Settings of the driver."""
         return {"charset": "UTF8"}
-
-    def engine(self) -> "sa.Engine":
-        """The driver's engine, with whole BLOBs; the driver has one such setting for all connections."""
-        engine = super().engine()
-        importlib.import_module("firebird.driver").driver_config.stream_blob_threshold.value = _WHOLE
-        return engine
 
     def described(
         self, connection: "sa.Connection", schema: str | None, table: str

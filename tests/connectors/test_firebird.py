@@ -14,7 +14,7 @@ from tests.fixtures import firebird
 from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.sqlite_shop import read, rows, stream
 
-NEEDED = "needs Debian's firebird3.0-server, and here pip install 'sqlalchemy-firebird>=2.1,<3'"
+NEEDED = "needs Debian's firebird3.0-server, and here pip install 'sqlalchemy-firebird>=2.2,<3'"
 pytest.importorskip("sqlalchemy_firebird", reason=NEEDED)
 COMMAND = firebird.server_command() or pytest.skip(NEEDED, allow_module_level=True)
 

@@ -16,8 +16,9 @@ from dataflow_platform.connectors.mysql.connection import Ask
 from dataflow_platform.connectors.mysql.dialect import DIALECT
 from dataflow_platform.core.base import State, Stream, Table
 from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.server_filter import condition
-from dataflow_platform.core.sql import expression, literal
+from dataflow_platform.core.sql import literal
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.pushdown import narrowed
 from dataflow_platform.engine.stage import stage

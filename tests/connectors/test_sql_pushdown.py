@@ -22,8 +22,8 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.sql import Sql
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import State, Stream, Table
+from dataflow_platform.core.expression import expression
 from dataflow_platform.core.predicate import Predicate
-from dataflow_platform.core.sql import expression
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.pushdown import narrowed
@@ -189,12 +189,12 @@ def _entries() -> dict[str, type[SqlSource]]:
 
 
 def _dialect(source: SqlSource) -> Any:
-    """The dialect of a system; None where its package is not installed here."""
+    """The dialect of a system; None where its package is not installed here, or only its driver knows it (JDBC)."""
     from sqlalchemy import exc
 
     try:
         return source.address().get_dialect()()
-    except exc.NoSuchModuleError:
+    except (exc.NoSuchModuleError, NotImplementedError):
         return None
 
 

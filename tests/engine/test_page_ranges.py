@@ -26,6 +26,7 @@ from dataflow_platform.engine import engine_limits
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
+from dataflow_platform.load_strategies.append import Append
 from dataflow_platform.load_strategies.replace import Replace
 
 # A row fills a page: 2,100 rows are more than the 2,000 pages that are worth two connections.
@@ -173,24 +174,39 @@ def test_the_parts_of_a_union_are_filled_in_at_once(bank: Postgres, tmp_path: Pa
         assert session.in_engine(f'SELECT count(*) FROM raw."{staged.name}"') == [(2,)]
 
 
+HAD = "current_setting('threads') AS threads, current_setting('memory_limit') AS memory"
+
+
 class Telling(Postgres):
-    """Each row says how many threads the engine had when it was read."""
+    """Each row says what the engine had when it was read."""
 
     def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
         scan = super().scan(connection, stream, state)
-        return replace(scan, relation=scan.relation.project("*, current_setting('threads') AS threads"))
+        return replace(scan, relation=scan.relation.project(f"*, {HAD}"))
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_one_thread_where_rows_come_by_one(bank: Postgres, tmp_path: Path, large: bool) -> None:
+def test_the_engine_has_what_is_of_use(bank: Postgres, tmp_path: Path, large: bool) -> None:
     telling = Telling(**{**bank.model_dump(), "snapshot": "run" if large else "stream"})
     with telling.consistent():
         staged = stage(load(telling, tmp_path))
     assert staged.staged is not None
-    found = staged.session.in_engine(f'SELECT DISTINCT threads FROM raw."{staged.staged.name}"')
-    assert found == [(2 if large else 1,)]
-    assert staged.session.in_engine("SELECT current_setting('threads')") == [(2,)]
+    # 6 columns and the row's hash, twice a million bytes each for each thread, and 64 million: in binary units.
+    assert had(staged) == [(2, "87.7 MiB") if large else (1, "74.3 MiB")]
+    assert staged.session.in_engine(f"SELECT {HAD}") == [(2, "488.2 MiB")]
+    publish(staged)
+    later = replace(load(telling, tmp_path), strategy=Append(), strategy_name="append")
+    staged = stage(later)
+    # What is staged beside the table is read again: it may stay in memory.
+    assert had(staged) == [(1, "488.2 MiB")]
     staged.close()
+
+
+def had(staged: StagedLoad) -> list[tuple[int, str]]:
+    assert staged.staged is not None
+    return staged.session.in_engine(
+        f'SELECT DISTINCT threads, memory FROM {staged.staged.schema}."{staged.staged.name}"'
+    )
 
 
 @pytest.mark.parametrize("limit", ["400MB", "1536MB", "1.8GiB"])

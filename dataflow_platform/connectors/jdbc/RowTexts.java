@@ -17,7 +17,7 @@ import java.util.Arrays;
 /**
  * Rows of a JDBC result as the buffers of Arrow's string and binary columns: offsets, bytes, one bit per value.
  *
- * A loop over rows in Python takes a call into the virtual machine for every value. Compiled by `make jdbc`.
+ * A loop over rows in Python takes a call into the virtual machine for every value. Compiled by `javac -g:none --release 11`.
  */
 public final class RowTexts {
     private final ResultSet rows;
