@@ -124,20 +124,52 @@ def test_the_server_ends_the_connection_in_the_middle_of_copy(
     assert table(warehouse, "SELECT count(*) FROM raw.t") == [(counts[how],)]
 
 
-def test_the_server_ends_the_connection_before_commit(
-    warehouse: PostgresDestination, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+class EndedAtCommit:
+    """The driver's connection, which the server ends when the client is about to say COMMIT."""
+
+    def __init__(self, connection: Any, server: PostgresServer) -> None:
+        self._connection, self._server = connection, server
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        end(self._server, self._connection.info.backend_pid)
+        self._connection.commit()
+
+
+def end(server: PostgresServer, pid: int) -> None:
+    server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        # Declared keys are looked at before COMMIT: a connection lost there has committed nothing, for certain.
+        ("before", r"\[postgres.lost\]"),
+        ("at", r"\[postgres.commit_unknown\](.|\n)*_dataflow_loads"),
+    ],
+)
+def test_the_server_ends_the_connection_at_commit(
+    warehouse: PostgresDestination,
+    postgres_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    told: str,
 ) -> None:
     run(warehouse, "append", ONE)
     commit = PostgresSession.commit
 
     def breaking(session: PostgresSession) -> None:
-        pid = session.query("SELECT pg_backend_pid()")[0][0]
-        postgres_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+        if when == "before":
+            end(postgres_server, session._postgres.info.backend_pid)
+        else:
+            session._postgres = EndedAtCommit(session._postgres, postgres_server)
         commit(session)
 
     with monkeypatch.context() as patch:
         patch.setattr(PostgresSession, "commit", breaking)
-        with pytest.raises(TransientError, match=r"\[postgres.commit_unknown\](.|\n)*_dataflow_loads"):
+        with pytest.raises(TransientError, match=told):
             run(warehouse, "append", TWO, "2")
     assert table(warehouse, "SELECT load_id FROM raw._dataflow_loads") == [("1",)]  # it was not committed
     assert run(warehouse, "append", TWO, "2").rows_loaded == 3
