@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +28,21 @@ class Running:
     process: int
 
     def cpu(self) -> float:
-        """CPU seconds of the server's processes that have ended: those of all closed connections are."""
+        """CPU seconds of the server's processes that have ended: those of all closed connections, once they have."""
+        while any("127.0.0.1(" in self._title(process) for process in self._children()):
+            time.sleep(0.02)
         fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+    def _children(self) -> list[str]:
+        return Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
+
+    @staticmethod
+    def _title(process: str) -> str:
+        try:
+            return Path(f"/proc/{process}/cmdline").read_text()
+        except OSError:  # it has ended
+            return ""
 
 
 @contextmanager
