@@ -1,5 +1,6 @@
 """`dataflow run`: materialize a job, a pipeline or a selection here and now, and show what it did."""
 
+import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from contextlib import nullcontext
 import click
 import dagster as dg
 
-from dataflow_platform.core.errors import unknown_name
+from dataflow_platform.core.errors import ConfigError, Location, unknown_name
 from dataflow_platform.core.paths import project_root
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -33,6 +34,7 @@ def execute(name: str, partition: str | None, verbose: bool) -> bool:
     from dataflow_platform.cli.summary import failures, show
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    _refuse_without_home()
     job, keys = find(name)
     key, tags = _partition(partition)
     log = project_root() / ".dataflow" / "logs" / f"{name if name.isidentifier() else 'selection'}.log"
@@ -53,6 +55,16 @@ def execute(name: str, partition: str | None, verbose: bool) -> bool:
         if not verbose:
             click.echo(f"what the tools printed: {log}", err=True)
     return result.success
+
+
+def _refuse_without_home() -> None:
+    if "DAGSTER_HOME" not in os.environ:
+        raise ConfigError(
+            "dagster.home",
+            "Dagster does not know where to keep the history of runs",
+            where=Location(str(project_root())),
+            fix=f"touch {project_root() / 'dagster.yaml'}   (it is kept beside that file), or set DAGSTER_HOME",
+        )
 
 
 def find(name: str) -> tuple[dg.JobDefinition, Sequence[dg.AssetKey] | None]:
