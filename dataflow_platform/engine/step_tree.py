@@ -75,6 +75,14 @@ def carry(select: exp.Select, column: str, alias: str) -> None:
     select.select(projection, append=True, copy=False)
 
 
+def keep_too(select: exp.Select, flags: list[str]) -> None:
+    """Keep rows that one of the columns ``flags`` is TRUE for, whatever the condition of a filter says of them."""
+    where = select.args.get("where")
+    if where is not None and flags:
+        kept = [exp.column(exp.to_identifier(name, quoted=True), table="input") for name in flags]
+        where.set("this", exp.or_(where.this, *kept))
+
+
 def read_from(select: exp.Select, name: str) -> None:
     """Read the table ``name`` where the step says ``input``."""
     for table in select.find_all(exp.Table):

@@ -25,8 +25,8 @@ class Query:
     """The composed query, its output and where each output column comes from.
 
     ``lineage`` maps an output column to the columns it is computed from. ``cursor`` is the output column that holds
-    the source's cursor: the column itself where it survives untouched,
-    else ``CARRIED_CURSOR``, which travels along and is dropped before publishing.
+    the source's cursor: the column itself where it survives untouched, else ``CARRIED_CURSOR``, which travels along
+    and is dropped before publishing.
     """
 
     sql: str
@@ -100,6 +100,8 @@ def compose(
             step_tree.carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
         for rule in found.flagged_before[position]:
             step_tree.carry(select, flag(rule), flag(rule))
+        # Invariant 2, nothing lost: a filter does not hide a row that a step before has set aside.
+        step_tree.keep_too(select, [flag(rule) for rule in found.flagged_before[position]])
         step_tree.read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
@@ -149,14 +151,16 @@ def _infer(
     for position, step in enumerate(steps):
         try:
             select = step_tree.parse(step.apply(found.columns, tables))
-            if step.rows == "anew" and (judged := [rule for before in steps[:position] for rule in before.rules()]):
-                raise _judged_before(judged[0])
+            flagged = [rule for before in steps[:position] for rule in before.rules()]
+            if flagged and step.rows != "same" and step.condition() is None:
+                raise _judged_before(flagged[0])
+            _refuse_twice(step, flagged)
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
         lineage = step_tree.lineage(select, found.lineage)
         found.lineage = {column.name: lineage[column.name] for column in found.columns}
-        found.flagged_before.append([rule for before in steps[:position] for rule in before.rules()])
+        found.flagged_before.append(flagged)
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
         found.selects.append(select)
@@ -166,9 +170,19 @@ def _infer(
 def _judged_before(rule: str) -> ConfigError:
     return ConfigError(
         "transform.judged_before",
-        f"the step makes its rows anew, and rule '{rule}' of a step before sets single rows aside",
-        fix="leave such rows out before: filter, or a cast that makes them NULL",
+        f"the step chooses or makes rows, and would lose those that rule '{rule}' of a step before sets aside",
+        fix="put it before that step, or let that step make NULL of the value (misfit: null); a filter may follow",
     )
+
+
+def _refuse_twice(step: Transformation, flagged: Sequence[str]) -> None:
+    for rule in step.rules():
+        if rule in flagged:
+            raise ConfigError(
+                "check.duplicate",
+                f"two steps judge rows by a rule '{rule}'",
+                fix="let one of them do it: the other gets only values that fit",
+            )
 
 
 def _after(connection: duckdb.DuckDBPyConnection, select: "exp.Select", before: Sequence[Column]) -> list[Column]:

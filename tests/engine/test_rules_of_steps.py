@@ -50,9 +50,10 @@ def table(warehouse: DuckDB) -> list[str]:
     "later",
     [
         (),
-        (("filter", "id < 9"), ("derive", {"twice": "price * 2"})),
+        # The value that could not be cast is NULL, and the filter keeps no NULL: its row is set aside all the same.
+        (("filter", "price > 0 or id = 3"), ("derive", {"twice": "price * 2"})),
         (("rename", {"price": "cost"}), ("rename", {"cost": "price"})),
-        (("select", ["id", "price"]), ("deduplicate", "id")),
+        (("select", ["id", "price"]), ("fill", {"columns": ["id"], "value": 0})),
     ],
 )
 def test_a_value_that_cannot_be_cast_is_kept_with_its_reason(warehouse: DuckDB, later: Any) -> None:
@@ -76,8 +77,21 @@ def test_a_replay_asks_the_step_as_it_is_now(warehouse: DuckDB) -> None:
     assert table(warehouse) == ["(1, '1.50')", "(2, '0.00')", "(3, None)"]
 
 
-def test_a_step_that_makes_rows_anew_may_not_hide_bad_ones(warehouse: DuckDB) -> None:
-    grouped = ("aggregate", {"compute": {"total": "sum(price)"}})
+@pytest.mark.parametrize(
+    ("later", "code"),
+    [
+        (("aggregate", {"compute": {"total": "sum(price)"}}), "transform.judged_before"),
+        (("deduplicate", "price"), "transform.judged_before"),
+        (("sample", 50), "transform.judged_before"),
+        (("cast", {"PRICE": {"type": "double", "misfit": "quarantine"}}), "check.duplicate"),
+    ],
+)
+def test_what_would_lose_the_rows_that_were_set_aside_is_refused(warehouse: DuckDB, later: Any, code: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        stage(make(warehouse, ("cast", TRIED), grouped))
-    assert (caught.value.code, str(caught.value.where)) == ("transform.judged_before", "transform[1]")
+        stage(make(warehouse, ("cast", TRIED), later))
+    assert (caught.value.code, str(caught.value.where)) == (code, "transform[1]")
+
+
+def test_a_filter_counts_what_it_leaves_out_beside_what_was_set_aside(warehouse: DuckDB) -> None:
+    record = publish(stage(make(warehouse, ("cast", TRIED), ("filter", "price > 9"))))
+    assert (record.rows_read, record.rows_loaded, record.rows_quarantined, record.rows_filtered) == (3, 0, 1, 2)
