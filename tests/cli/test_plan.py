@@ -9,15 +9,11 @@ from click.testing import CliRunner, Result
 
 from dataflow_platform.cli.main import group
 from dataflow_platform.pipeline.loader import load_folder
-from tests.fixtures.yaml_project import Write
+from tests.fixtures.yaml_project import INBOX, Write
 
-DECLARED = """\
-type: dataflow_platform.Connections
-attributes:
-  connections:
-    warehouse: {type: duckdb, path: w.duckdb}
-    inbox: {type: files, root: inbox}
----
+DECLARED = (
+    INBOX
+    + """\
 type: dataflow_platform.Pipeline
 attributes:
   name: shop
@@ -30,6 +26,7 @@ attributes:
     - name: items
       from: {path: items.csv}
 """
+)
 
 
 @pytest.fixture

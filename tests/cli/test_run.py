@@ -4,15 +4,11 @@ import pytest
 
 from dataflow_platform.cli.run import execute, find
 from dataflow_platform.core.errors import ConfigError
-from tests.fixtures.yaml_project import Write
+from tests.fixtures.yaml_project import INBOX, Write
 
-DECLARED = """\
-type: dataflow_platform.Connections
-attributes:
-  connections:
-    warehouse: {type: duckdb, path: w.duckdb}
-    inbox: {type: files, root: inbox}
----
+DECLARED = (
+    INBOX
+    + """\
 type: dataflow_platform.Pipeline
 attributes:
   name: shop
@@ -20,6 +16,7 @@ attributes:
   streams:
     - {name: orders, from: {path: orders.csv}}
 """
+)
 
 
 def test_a_misspelt_name_gets_the_nearest_one(yaml_project: Write) -> None:

@@ -8,15 +8,11 @@ import pytest
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.pipeline.loader import load_folder
-from tests.fixtures.yaml_project import Write
+from tests.fixtures.yaml_project import INBOX, Write
 
-DECLARED = """\
-type: dataflow_platform.Connections
-attributes:
-  connections:
-    warehouse: {type: duckdb, path: w.duckdb}
-    inbox: {type: files, root: inbox}
----
+DECLARED = (
+    INBOX
+    + """\
 type: dataflow_platform.Pipeline
 attributes:
   name: shop
@@ -32,6 +28,7 @@ attributes:
       from: {path: countries.csv}
       load: replace
 """
+)
 
 
 @pytest.fixture
