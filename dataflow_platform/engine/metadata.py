@@ -21,7 +21,7 @@ def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
         "dagster/column_lineage": dg.TableColumnLineage(
             deps_by_column={
                 column: [_dependency(origin, upstream) for origin in origins]
-                for column, origins in staged.lineage.items()
+                for column, origins in staged.lineage.values().items()
             }
         ),
     }

@@ -10,7 +10,7 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import FLAG, flag
-from dataflow_platform.engine.lineage import Lineage, Origin
+from dataflow_platform.engine.lineage import Relation, of_table
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -24,14 +24,14 @@ _SHOWN = 20  # columns in an error
 class Query:
     """The composed query, its output and where each output column comes from.
 
-    ``lineage`` maps an output column to the columns it is computed from. ``cursor`` is the output column that holds
+    ``lineage``: of which source columns the output is made. ``cursor`` is the output column that holds
     the source's cursor: the column itself where it survives untouched, else ``CARRIED_CURSOR``, which travels along
     and is dropped before publishing.
     """
 
     sql: str
     columns: tuple[str, ...]
-    lineage: Lineage
+    lineage: Relation
     counted_at_source: bool
     """The steps change the number of rows: what was read has to be counted before them."""
     makes_rows: bool
@@ -131,7 +131,7 @@ class _Inferred:
 
     selects: "list[exp.Select]"
     columns: Sequence[Column]
-    lineage: Lineage
+    lineage: Relation
     plain: Mapping[str, str]
     flagged_before: list[list[str]] = field(default_factory=list)
     """The rules of the steps before each step."""
@@ -145,9 +145,10 @@ def _infer(
     at: StepAt,
 ) -> _Inferred:
     names = [column.name for column in columns]
-    found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
+    found = _Inferred([], columns, of_table(names), {name: name for name in names})
     if steps:
-        from dataflow_platform.engine import step_tree
+        from dataflow_platform.engine import query_lineage, step_tree
+    beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
     for position, step in enumerate(steps):
         try:
             select = step_tree.parse(step.apply(found.columns, tables))
@@ -158,8 +159,8 @@ def _infer(
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
-        lineage = step_tree.lineage(select, found.lineage)
-        found.lineage = {column.name: lineage[column.name] for column in found.columns}
+        lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
+        found.lineage = lineage.chosen([column.name for column in found.columns])
         found.flagged_before.append(flagged)
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
