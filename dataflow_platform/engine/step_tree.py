@@ -1,6 +1,6 @@
 """The SELECT of one step as a syntax tree: where its columns come from, and what else it passes on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -38,7 +38,9 @@ def _from_queries(queries: list[exp.Subquery], name: str, before: Lineage) -> It
     for query in queries:
         for branch in query.find_all(exp.Select):
             for projection in branch.selects:
-                if projection.alias_or_name == name:
+                if projection.is_star:
+                    yield from before.get(name, ())
+                elif projection.alias_or_name == name:
                     yield from _origins(projection, branch, before)
 
 
@@ -81,6 +83,12 @@ def keep_too(select: exp.Select, flags: list[str]) -> None:
     if where is not None and flags:
         kept = [exp.column(exp.to_identifier(name, quoted=True), table="input") for name in flags]
         where.set("this", exp.or_(where.this, *kept))
+
+
+def call(select: exp.Select, names: Mapping[str, str]) -> None:
+    """Call functions by other names: ``names`` maps those the step uses to those the engine knows."""
+    for each in select.find_all(exp.Anonymous):
+        each.set("this", names.get(each.name, each.this))
 
 
 def read_from(select: exp.Select, name: str) -> None:
