@@ -1,9 +1,9 @@
 """What a transformation is: a step of a stream that becomes a part of one query."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dataflow_platform.core.load_plan import Column
 
@@ -30,6 +30,20 @@ class Promise:
     fix: str
 
 
+@dataclass(frozen=True)
+class EngineFunction:
+    """A function of Python that the SELECT of a step calls by its ``name``, once for each batch of rows.
+
+    ``call`` gets one Arrow array for each of ``takes`` and gives an array of ``gives`` (DuckDB types), as long as they
+    are. NULL is given to it like any value. A DataflowError it raises is what the load fails with.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    call: Callable[..., Any]
+
+
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
 
@@ -50,6 +64,14 @@ class Transformation(ABC):
 
         Its SELECT has a boolean column ``flag(name)`` for each, TRUE for such a row, which goes to quarantine.
         """
+        return {}
+
+    def functions(self, columns: Sequence[Column]) -> tuple[EngineFunction, ...]:
+        """The functions of Python that the SELECT over ``columns`` calls."""
+        return ()
+
+    def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
+        """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
         return {}
 
     def upstream(self) -> tuple[str, ...]:

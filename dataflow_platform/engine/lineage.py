@@ -126,9 +126,22 @@ class Relation:
         columns = {names.get(name, name): sources for name, sources in self.columns.items()}
         return Relation(columns, self.rows, self.rest, self.others)
 
-    def chosen(self, names: Sequence[str]) -> "Relation":
-        """Only these columns, spelled and ordered so; one that is not told of has no sources."""
-        return Relation({name: self.of(name) or {} for name in names}, self.rows)
+    def declared(self, made: Mapping[str, Sequence[str]], before: "Relation") -> "Relation":
+        """The same, with the sources of columns whose step says itself of which of ``before`` it makes them."""
+        columns = dict(self.columns)
+        for name, inputs in made.items():
+            sources: dict[Origin, Kind] = {}
+            for each in inputs:
+                merge(sources, before.of(each) or {}, Kind.TRANSFORMATION)
+            columns[name] = sources
+        return Relation(columns, self.rows, self.rest, self.others)
+
+    def chosen(self, names: Sequence[str], flagged: Sequence[str] = ()) -> "Relation":
+        """Only these columns, spelled and ordered so. Rows that a column of ``flagged`` is TRUE for are set aside."""
+        rows = dict(self.rows)
+        for name in flagged:
+            merge(rows, self.of(name) or {}, Kind.FILTER)
+        return Relation({name: self.of(name) or {} for name in names}, rows)
 
 
 def of_table(names: Sequence[str], table: str = "") -> Relation:
@@ -139,17 +152,3 @@ def of_table(names: Sequence[str], table: str = "") -> Relation:
 def of_unknown_table(table: str, known: Sequence[str] = ()) -> Relation:
     """A table of which at most some columns are known."""
     return Relation({name: {Origin(name, table): UNTOUCHED} for name in known}, rest=(table,), table=table)
-
-
-def declared(made: Mapping[str, Sequence[str]], before: Relation, keeps_rows: bool) -> Relation:
-    """The lineage of a step that is no SQL and says itself from which columns it makes each of its own."""
-    columns: dict[str, Sources] = {}
-    rows: dict[Origin, Kind] = dict(before.rows)
-    for name, inputs in made.items():
-        sources: dict[Origin, Kind] = {}
-        for each in inputs:
-            merge(sources, before.of(each) or {}, Kind.IDENTITY if inputs == [name] else Kind.TRANSFORMATION)
-            if not keeps_rows:
-                merge(rows, before.of(each) or {}, Kind.FILTER)
-        columns[name] = sources
-    return Relation(columns, rows)

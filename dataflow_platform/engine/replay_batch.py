@@ -10,7 +10,7 @@ from sqlglot import exp
 from dataflow_platform.core.base import Column, LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import exact_values, planning, rejected, transform, upstream, validate
+from dataflow_platform.engine import exact_values, planning, rejected, step_functions, transform, upstream, validate
 from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -49,6 +49,19 @@ class Batch:
 
 def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime, types: str, place: int) -> Batch:
     """Put the picked rows of one load through steps and rules; their outcome is noted, those that pass are kept."""
+    with step_functions.opened(session.connection) as functions:
+        return _judged(session, load, load_id, started_at, types, place, functions)
+
+
+def _judged(
+    session: Session,
+    load: StreamLoad,
+    load_id: str,
+    started_at: datetime,
+    types: str,
+    place: int,
+    functions: step_functions.StepFunctions,
+) -> Batch:
     result = StagedLoad(load, session, started_at)
     kinds: dict[str, str] = json.loads(types)
     mine = f"load_id = {literal(load_id)} AND source_types = {literal(types)} AND refusal IS NULL"
@@ -62,7 +75,7 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
     columns = [Column(name, kind) for name, kind in kinds.items()]
     query = transform.compose(
         session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS),
-        upstream.of_steps(load, session), load.step_at,
+        upstream.of_steps(load, session), load.step_at, functions,
     )  # fmt: skip
     _refuse_windows(query.sql, load)
     planning.plan(result, query)

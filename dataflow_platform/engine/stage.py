@@ -25,6 +25,7 @@ from dataflow_platform.engine import (
     rejected,
     source_lines,
     state,
+    step_functions,
     transform,
     upstream,
     validate,
@@ -98,8 +99,11 @@ def _fill(result: StagedLoad) -> None:
     stream = pushdown.narrowed(load.stream, load.steps, load.window)
     extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
-        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session):
-            _stage_rows(result, extraction, wanted)
+        with (
+            told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session),
+            step_functions.opened(session.connection) as functions,
+        ):
+            _stage_rows(result, extraction, wanted, functions)
     finally:
         extraction.close()
 
@@ -119,12 +123,14 @@ def told_apart(
         raise known from error
 
 
-def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
+def _stage_rows(
+    result: StagedLoad, extraction: extract.Extraction, wanted: State, functions: step_functions.StepFunctions
+) -> None:
     load, session = result.load, result.session
     keep = (*extraction.columns, *extraction.places)
     query = transform.compose(
         session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
-        upstream.of_steps(load, session), load.step_at,
+        upstream.of_steps(load, session), load.step_at, functions,
     )  # fmt: skip
     result.source_types, result.makes_rows = extraction.types, query.makes_rows
     # Decided before anything is read: a stream that may not be loaded costs nothing.

@@ -1,5 +1,7 @@
 """The SELECT of one step as a syntax tree: which columns it leaves untouched, and what else it passes on."""
 
+from collections.abc import Mapping
+
 import sqlglot
 from sqlglot import exp
 
@@ -41,6 +43,12 @@ def keep_too(select: exp.Select, flags: list[str]) -> None:
     if where is not None and flags:
         kept = [exp.column(exp.to_identifier(name, quoted=True), table="input") for name in flags]
         where.set("this", exp.or_(where.this, *kept))
+
+
+def call(select: exp.Select, names: Mapping[str, str]) -> None:
+    """Call functions by other names: ``names`` maps those the step uses to those the engine knows."""
+    for each in select.find_all(exp.Anonymous):
+        each.set("this", names.get(each.name, each.this))
 
 
 def read_from(select: exp.Select, name: str) -> None:

@@ -11,6 +11,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import FLAG, flag
 from dataflow_platform.engine.lineage import Relation, of_table
+from dataflow_platform.engine.step_functions import StepFunctions
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -77,18 +78,20 @@ def compose(
     keep: Sequence[str] = (),
     tables: Tables | None = None,
     at: StepAt = by_position,
+    functions: StepFunctions | None = None,
 ) -> Query:
     """One query with the steps as common table expressions, in order. ConfigError for a bad step, placed ``at`` it.
 
     What each step gets, and its types, is inferred by ``connection`` from ``columns``; nothing is asked of the source.
     ``keep``: columns of ``extracted``, seen by the steps (in ``columns``) or not, whose values are wanted as they are.
     ``tables``: those the steps read, which ``connection`` knows by their names.
+    ``functions``: where steps may have functions of their own; the query runs while they are open.
     """
     if any(step.rows == "anew" for step in steps):
         keep = ()  # of rows that are made anew none is the origin
     if steps:  # the parser is imported where there is something to parse
         from dataflow_platform.engine import step_tree
-    found = _infer(connection, columns, steps, tables or {}, at)
+    found = _infer(connection, columns, steps, tables or {}, at, functions)
     names, plain = [column.name for column in found.columns], found.plain
     ctes = [f"step_0 AS ({extracted})"]
     carried = cursor is not None and cursor not in plain
@@ -143,6 +146,7 @@ def _infer(
     steps: Sequence[Transformation],
     tables: Tables,
     at: StepAt,
+    functions: StepFunctions | None,
 ) -> _Inferred:
     names = [column.name for column in columns]
     found = _Inferred([], columns, of_table(names), {name: name for name in names})
@@ -156,11 +160,16 @@ def _infer(
             if flagged and step.rows != "same" and step.condition() is None:
                 raise _judged_before(flagged[0])
             _refuse_twice(step, flagged)
+            own = step.functions(found.columns)
+            if own and functions is not None:
+                step_tree.call(select, functions.add(own))
+            declared = step.computed_from(found.columns)
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
         lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
-        found.lineage = lineage.chosen([column.name for column in found.columns])
+        names = [column.name for column in found.columns]
+        found.lineage = lineage.declared(declared, found.lineage).chosen(names, [flag(rule) for rule in step.rules()])
         found.flagged_before.append(flagged)
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
