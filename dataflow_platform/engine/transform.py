@@ -128,6 +128,22 @@ def compose(
     )
 
 
+def output(
+    connection: duckdb.DuckDBPyConnection,
+    columns: Sequence[Column],
+    steps: Sequence[Transformation],
+    tables: Tables,
+    at: StepAt = by_position,
+) -> tuple[Sequence[Column], Relation]:
+    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
+    functions = StepFunctions(connection)
+    try:
+        found = _infer(connection, columns, steps, tables, at, functions)
+    finally:
+        functions.close()
+    return found.columns, found.lineage
+
+
 @dataclass
 class _Inferred:
     """What is known of the steps without a row: their SELECTs, and the columns behind the last."""
