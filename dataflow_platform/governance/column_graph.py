@@ -14,6 +14,12 @@ ROWS = ""
 """In the place of a column's name: the rows of an asset, which its indirect edges lead to."""
 
 
+def told(column: Origin) -> str:
+    """A column as people write it: `raw.flights.dep_time`."""
+    asset = column.table.replace("/", ".")
+    return ".".join(each for each in (asset, column.column) if each)
+
+
 @dataclass(frozen=True)
 class Guard:
     """Something that looks at columns and fails without them: a check, a dbt test, a primary key."""
@@ -41,6 +47,8 @@ class Asset:
     types: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
     """What it is made by (SQL, settings), to tell whether that has changed."""
+    wrong: tuple[str, ...] = ()
+    """What keeps it from being made: columns it reads that are not there."""
 
     @property
     def complete(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import yaml
 
 from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.engine.lineage import Origin, Relation, Sources, of_table, of_unknown_table
-from dataflow_platform.governance.column_graph import Asset, Exposure, Guard, placed
+from dataflow_platform.governance.column_graph import Asset, AssetKind, Exposure, Guard, told
 from dataflow_platform.governance.dbt_rendering import Manifest, Node
 
 _TABLES = ("model", "seed", "snapshot")
+_KINDS: Mapping[str, AssetKind] = {"source": "source"}
+_OF_SNAPSHOTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
 
 def read_manifest(project: Path, target: Path | None = None) -> Manifest:
@@ -54,6 +57,7 @@ class DbtLineage:
         """Unique id -> the table as those see it that read it."""
         self._by_table = {_table_of(node): node for node in self._tables()}
         self._guards: dict[str, list[Guard]] = {}
+        self._missing: list[Origin] = []
 
     def _tables(self) -> Iterator[Node]:
         for node in self._manifest.nodes.values():
@@ -64,11 +68,7 @@ class DbtLineage:
         """Every model, seed and snapshot, each behind those it reads; sources that no pipeline loads as well."""
         found = [self._asset(node) for node in self._upstream_first()]
         self._read_tests()
-        return [
-            Asset(each.key, each.kind, each.lineage, each.reads, each.unknown, each.owners,
-                  tuple(self._guards.get(each.key, ())), each.types, each.definition)
-            for each in found
-        ]  # fmt: skip
+        return [replace(each, guards=tuple(self._guards.get(each.key, ()))) for each in found]
 
     def guards_of_sources(self) -> dict[str, list[Guard]]:
         """The tests on tables that pipelines load."""
@@ -96,6 +96,7 @@ class DbtLineage:
 
     def _asset(self, node: Node) -> Asset:
         key, above = asset_key(node), node.get("depends_on", {}).get("nodes", ())
+        self._missing = []
         lineage, unknown, sql = self._lineage(node)
         if unknown:
             self._relations[node["unique_id"]] = of_unknown_table(key, list(lineage.columns))
@@ -105,8 +106,9 @@ class DbtLineage:
         reads = tuple(
             dict.fromkeys(asset_key(self._manifest.nodes[each]) for each in above if each in self._manifest.nodes)
         )
-        kind = "source" if node["resource_type"] == "source" else "model"
-        return Asset(key, kind, lineage, reads, unknown, self._owners(node), (), types, sql)
+        kind = _KINDS.get(node["resource_type"], "model")
+        wrong = tuple(dict.fromkeys(f"reads {told(each)}, which is not there" for each in self._missing))
+        return Asset(key, kind, lineage, reads, unknown, self._owners(node), (), types, sql, wrong)
 
     def _lineage(self, node: Node) -> tuple[Relation, str, str]:
         """Lineage, why it is not whole, and the SQL."""
@@ -150,12 +152,14 @@ class DbtLineage:
             return self._read(found) if found is not None else of_unknown_table(f"{node.db or 'main'}/{node.name}")
 
         try:
-            tree = sqlglot.parse_one(sql, read=self._manifest.dialect)
-            return placed(QueryLineage(table).of(tree), {})
+            found = QueryLineage(table)
+            relation = found.of(sqlglot.parse_one(sql, read=self._manifest.dialect))
         except (SqlglotError, RecursionError) as error:
             raise ConfigError(
                 "dbt.sql", f"its SQL does not parse: {str(error).splitlines()[0]}", fix="see the model"
             ) from error
+        self._missing = found.missing
+        return relation
 
     def _read(self, node: Node) -> Relation:
         own = self._relations.get(str(node["unique_id"]))

@@ -35,7 +35,7 @@ def guards_of(
 
 def _named(check: Check, key: str) -> Iterator[Origin]:
     """The columns a check names in its settings, those of another table among them."""
-    told: dict[str, Any] = check.model_dump()
+    told: dict[str, Any] = {name: getattr(check, name) for name in type(check).model_fields}
     for setting in ("column", "columns"):
         value = told.get(setting)
         names = [value] if isinstance(value, str) else value or []

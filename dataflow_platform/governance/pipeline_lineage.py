@@ -87,7 +87,7 @@ class PipelineLineage:
         known = self._columns.of(stream)
         types = {column.name: column.type for column in known.columns}
         query = getattr(stream.asset.stream.options, "query", None)
-        if query:
+        if isinstance(query, str):
             found = _of_query(query, stream.source)
             if found is not None:
                 for name in _tables(found):
@@ -104,14 +104,14 @@ class PipelineLineage:
             columns, lineage, unknown = self._behind_steps(stream, source)
         except DataflowError as error:
             # A step names a column that nobody has told of: what it makes of it cannot be told either.
-            why = source.unknown or f"its steps do not fit: {error.what}"
-            columns, lineage, unknown = (), Relation(), why
+            columns, lineage, unknown = (), Relation(), source.unknown or f"its steps do not fit: {error.what}"
         keys = {"": origin, **{name: name.replace(".", "/") for step in asset.steps for name in step.upstream()}}
         relation = placed(lineage, keys)
         guards = guards_of(stream, relation, columns, origin, key)
         types = {column.name: column.type for column in columns}
         made_by = repr((asset.spec.transform, asset.strategy_name, asset.stream.options))
-        return Asset(key, "stream", relation, reads, unknown, owners, guards, types, made_by)
+        wrong = (unknown,) if unknown and not source.unknown else ()
+        return Asset(key, "stream", relation, reads, unknown, owners, guards, types, made_by, wrong)
 
     def _tables_of(self, stream: DeclaredStream) -> list[str]:
         readers: list[Any] = [*stream.asset.steps, *stream.asset.checks]

@@ -38,7 +38,7 @@ class KnownColumns:
         if named and stream.source.type != "files":
             return SourceColumns(_typed(named))
         table = getattr(options, "table", None) or stream.asset.stream.name
-        saved = () if getattr(options, "query", None) else self._saved(stream.source).get(table, ())
+        saved = () if isinstance(getattr(options, "query", None), str) else self._saved(stream.source).get(table, ())
         if saved:
             return SourceColumns(saved)
         recorded = self._recorded(stream.asset.key.to_user_string())
