@@ -99,7 +99,7 @@ class ColumnGraph:
         return found
 
     def up(self, column: Origin) -> list[Edge]:
-        """All edges that lead to a column, nearest first; those to the rows of the assets on the way among them."""
+        """All edges that lead to a column, nearest first; what decides on the rows of its assets is not among them."""
         return self._walk(column, self._incoming)
 
     def down(self, column: Origin) -> list[Edge]:

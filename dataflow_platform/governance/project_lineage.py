@@ -20,8 +20,8 @@ from dataflow_platform.pipeline.loader import Loaded
 _DBT = ".DbtProjectComponent"
 
 
-def dbt_projects(files: Sequence[Path]) -> list[Path]:
-    """The dbt projects that components in ``files`` (YAML) stand for."""
+def dbt_projects(files: Sequence[Path], home: Path) -> list[Path]:
+    """The dbt projects that components in ``files`` (YAML) of the project at ``home`` stand for."""
     found: list[Path] = []
     for file in files:
         for document in read(file):
@@ -29,7 +29,7 @@ def dbt_projects(files: Sequence[Path]) -> list[Path]:
             if str(document.value.get("type", "")).endswith(_DBT) and isinstance(attributes, Mapping):
                 told = attributes.get("project")
                 text = str(told.get("project_dir") if isinstance(told, Mapping) else told)
-                root = next((each for each in file.parents if (each / "pyproject.toml").is_file()), project_root())
+                root = next((each for each in file.parents if (each / "pyproject.toml").is_file()), home)
                 text = text.replace("{{ context.project_root }}", str(root)).replace("{{ project_root }}", str(root))
                 found.append(Path(text) if Path(text).is_absolute() else file.parent / text)
     return found
@@ -84,7 +84,7 @@ def project_lineage(
 
 
 def _parsed(files: Sequence[Path]) -> Iterator[Manifest]:
-    for project in dbt_projects(files):
+    for project in dbt_projects(files, project_root()):
         try:
             yield read_manifest(project)
         except DataflowError:

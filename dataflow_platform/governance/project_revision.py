@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.paths import project_root
 from dataflow_platform.governance.column_graph import ColumnGraph
 from dataflow_platform.governance.dbt_lineage import read_manifest
 from dataflow_platform.governance.dbt_rendering import Manifest
@@ -53,8 +54,8 @@ def manifest_of(project: Path, scratch: Path) -> Manifest:
         if all(each.stat().st_mtime <= parsed for each in sources):
             return read_manifest(project)
     target = scratch / project.name
-    dbt = Path(sys.executable).parent / "dbt"
-    command = [dbt, "parse", "--quiet", "--no-partial-parse", "--target-path", target, "--log-path", target]
+    dbt, into = str(Path(sys.executable).parent / "dbt"), str(target)
+    command = [dbt, "parse", "--quiet", "--no-partial-parse", "--target-path", into, "--log-path", into]
     done = subprocess.run(command, cwd=project, check=False, capture_output=True, text=True)
     if done.returncode:
         raise ConfigError(
@@ -75,9 +76,10 @@ def _same_files(one: Path, two: Path) -> bool:
 
 def graphs(loaded: Loaded, defs: Path, revision: str, recorded: Recorded) -> tuple[ColumnGraph, ColumnGraph, list[str]]:
     """The graph at ``revision``, the graph now, and the pipelines that built then and do not now."""
-    with files_at(defs, revision) as before, tempfile.TemporaryDirectory(prefix="dataflow-dbt-") as scratch:
-        then = load_folder(before)
-        old_projects, projects = dbt_projects(then.foreign), dbt_projects(loaded.foreign)
+    root = project_root().resolve()
+    with files_at(root, revision) as before, tempfile.TemporaryDirectory(prefix="dataflow-dbt-") as scratch:
+        then = load_folder(before / defs.resolve().relative_to(root))
+        old_projects, projects = dbt_projects(then.foreign, before), dbt_projects(loaded.foreign, root)
         now = [manifest_of(project, Path(scratch) / "now") for project in projects]
         old: Sequence[Manifest] = [
             next((now[place] for place, each in enumerate(projects) if _same_files(project, each)), None)

@@ -82,7 +82,7 @@ def _breaks(base: ColumnGraph, now: ColumnGraph, gone: list[Origin]) -> Iterator
     for exposure in now.exposures:
         for column in gone:
             if column.table in exposure.reads:
-                yield f"exposure {exposure.name} reads {_dotted(column.table)}, and its column '{column.column}' is gone"
+                yield f"exposure {exposure.name} reads {_dotted(column.table)}, which lacks '{column.column}' now"
 
 
 def _all(origins: set[Origin]) -> str:
