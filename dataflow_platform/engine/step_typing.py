@@ -143,7 +143,7 @@ def _refuse_lost(step: Transformation, flagged: list[str]) -> None:
 
 def _after(engine: duckdb.DuckDBPyConnection, select: "exp.Select", before: Sequence[Column]) -> list[Column]:
     """The columns a step gives, by a table without rows that has the columns it gets."""
-    sql = f"DESCRIBE WITH input AS (SELECT {nothing(before)}) {select.sql(dialect='duckdb')}"
+    sql = f"DESCRIBE WITH input AS (SELECT {nothing(before)}) SELECT * FROM ({select.sql(dialect='duckdb')})"
     try:
         given = [Column(str(name), str(kind)) for name, kind, *_ in engine.execute(sql).fetchall()]
         return [column for column in given if not column.name.startswith(FLAG)]

@@ -75,7 +75,8 @@ def compose(
     ``functions``: holds the functions of Python that steps bring; the query can be run while it is open.
     """
     if any(step.rows == "anew" for step in steps):
-        keep = ()  # of rows that are made anew none is the origin
+        # Of rows that are made anew none is the origin; and `*` is what a step may see.
+        keep, extracted = (), f"SELECT {', '.join(quote(column.name) for column in columns)} FROM ({extracted})"
     found = step_typing.typed(columns, steps, tables or {}, at, functions)
     names, plain = [column.name for column in found.columns], found.plain
     carried = cursor is not None and cursor not in plain
