@@ -29,6 +29,15 @@ T = TypeVar("T")
 Connections = Mapping[str, Connection]
 
 
+@dataclass(frozen=True)
+class DeclaredStream:
+    """A stream and the connections it goes between."""
+
+    asset: StreamAsset
+    source: Connection
+    target: Connection
+
+
 @dataclass
 class Built:
     """What one document adds to the code location, and what went wrong in it."""
@@ -42,6 +51,7 @@ class Built:
     """Pipeline -> its destination, schema and streams."""
     loads: dict[tuple[str, str], Callable[[], StreamLoad]] = field(default_factory=dict)
     """Pipeline and stream -> the stream as the engine takes it."""
+    streams: list[DeclaredStream] = field(default_factory=list)
     problems: list[DataflowError] = field(default_factory=list)
 
     def add(self, other: "Built") -> None:
@@ -53,6 +63,7 @@ class Built:
         self.timetable.add(other.timetable)
         self.targets.update(other.targets)
         self.loads.update(other.loads)
+        self.streams += other.streams
         self.problems += other.problems
 
     def definitions(self) -> dg.Definitions:
@@ -110,6 +121,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         asset = _at(document, path, make)
         built.assets += [_at(document, path, asset.definition), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
+        built.streams.append(DeclaredStream(asset, source, target))
         keys.append(asset.key)
 
         if spec.sensor:
