@@ -15,11 +15,12 @@ from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
-from dataflow_platform.engine import reading_range, transform
+from dataflow_platform.engine import reading_range, step_typing, transform
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import patterns, resolve
 from dataflow_platform.pipeline.assets import StreamAsset
+from dataflow_platform.pipeline.children import with_children
 from dataflow_platform.pipeline.document import Document
 from dataflow_platform.pipeline.resolve import Connection
 from dataflow_platform.pipeline.spec import JobSpec, PipelineSpec, StreamSpec
@@ -112,7 +113,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
     pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
-    streams = patterns.streams(spec, document, source)
+    streams = with_children(patterns.streams(spec, document, source), document)
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
     for stream_spec, path in streams:
@@ -154,7 +155,7 @@ def _stream(
     except ConfigError as error:
         place = document.locate(*path, str(error.where.path))
         raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
-    steps, step_at = resolve.steps(stream, document, path), partial(document.locate, *path, "transform")
+    steps, step_at = resolve.steps(stream, document, path), partial(resolve.step_at, stream, document, path)
     transform.refuse_unfit(steps, resolved.cursor, step_at)
     _refuse_own(steps, f"{schema}.{stream.name}", step_at)
     asset = StreamAsset(
@@ -179,7 +180,7 @@ def _stream(
     return asset
 
 
-def _refuse_own(steps: Sequence[Transformation], table: str, at: transform.StepAt) -> None:
+def _refuse_own(steps: Sequence[Transformation], table: str, at: step_typing.StepAt) -> None:
     for position, step in enumerate(steps):
         if table in step.upstream():
             raise ConfigError(

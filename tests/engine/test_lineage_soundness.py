@@ -12,7 +12,7 @@ import sqlglot
 
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, transform
 from dataflow_platform.engine.lineage import Origin, Relation, of_table
 from dataflow_platform.engine.query_lineage import lineage_of
 from tests.engine.generated_queries import TABLES, Pipelines, Queries
@@ -145,7 +145,8 @@ def _composed(
 ) -> transform.Query | None:
     try:
         steps = [step(name, value) for name, value in Pipelines(seed).any()]
-        query = transform.compose(base, "SELECT * FROM input", columns, steps, None, tables=other)
+        with step_functions.opened(base) as functions:
+            query = transform.compose("SELECT * FROM input", columns, steps, None, functions, tables=other)
         columns_by_value(base, query.sql)
     except (ConfigError, duckdb.Error):
         return None  # steps that do not fit one another
