@@ -45,6 +45,10 @@ class Query:
     """The columns that only travel along, for ``origins`` and ``rules``."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
+    selects: tuple[str, ...] = ()
+    """The SELECT of each step, over ``step_0`` (the extracted rows), ``step_1`` and so on."""
+    output: tuple[str, ...] = ()
+    """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
 
 
 StepAt = Callable[[int], Location]
@@ -90,7 +94,7 @@ def compose(
         from dataflow_platform.engine import step_tree
     found = _infer(connection, columns, steps, tables or {}, at)
     names, plain = [column.name for column in found.columns], found.plain
-    ctes = [f"step_0 AS ({extracted})"]
+    selects = []
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
     for position, select in enumerate(found.selects):
@@ -103,7 +107,8 @@ def compose(
         # Invariant 2, nothing lost: a filter does not hide a row that a step before has set aside.
         step_tree.keep_too(select, [flag(rule) for rule in found.flagged_before[position]])
         step_tree.read_from(select, f"step_{position}")
-        ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
+        selects.append(select.sql(dialect="duckdb"))
+    ctes = [f"step_{place} AS ({text})" for place, text in enumerate([extracted, *selects])]
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
     selected = ", ".join(quote(name) for name in output)
@@ -122,6 +127,8 @@ def compose(
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
+        selects=tuple(selects),
+        output=(*output, *lost.values(), *map(flag, rules)),
     )
 
 

@@ -9,11 +9,13 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import names_of
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Deduplicate(Spec, Transformation):
     """Keeps one row for each key: the first by an order."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
     shorthand: ClassVar[str | None] = "by"
 
     by: list[str] | str = Field(
