@@ -224,6 +224,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "big": (WHOLE, "BIGINT"),
     "whole": (WHOLE, None),
     "decimal": (("DECIMAL",), None),
+    "exact": ((*WHOLE, "DECIMAL"), None),
     "double": (tuple(each for each in NUMBERS if each != "FLOAT"), "DOUBLE"),
     "number": (tuple(each for each in NUMBERS if each != "FLOAT"), None),
     "date": (("DATE", "TIMESTAMP"), None),

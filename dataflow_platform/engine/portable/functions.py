@@ -6,7 +6,7 @@ A dialect that is not named does not hold: unknown is unsupported. In a template
 Arguments: ``text``, ``text1`` (a literal of at least one character), ``blanks`` (likewise; Unicode's spaces where it
 is absent), ``plain`` (a literal without ``\\``, ``$`` and ``&``), ``pattern`` and ``simple_pattern`` (literals, see
 ``patterns``), ``format`` (a literal, see ``patterns``), ``g`` and ``=word`` (these literals), ``int``, ``place`` (a
-literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number),
+literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number), ``exact`` (or a decimal),
 ``number``, ``date`` (DATE or TIMESTAMP), ``moment`` (made TIMESTAMP), ``day`` (DATE), ``bool``, ``list`` (of texts),
 ``any``, ``words`` (made text), ``result`` (made the type the call has), ``ordered`` (likewise, and comparable), ``*``
 behind the last: one or more. In a template ``{rest}`` is all but the first, ``{filled}`` all, with '' for NULL.
@@ -135,7 +135,7 @@ FUNCTIONS: dict[str, list[Function]] = {
     ],
     "trunc": [Function("decimal", "trunc({0})", None, "trunc({0})", "trunc({0})"),
               Function("double", "trunc({0})", None, None, "trunc({0})")],
-    "sign": [_but_bigquery("number", "sign({0})", "sign({0})")],
+    "sign": [_all("exact", "sign({0})"), Function("double", "sign({0})")],
     "log": [Function("=10 double", "log({0})"), Function("double", "log({0})")],
     "sqrt": [Function("double", "sqrt({0})")],
     "exp": [Function("double", "exp({0})")],
@@ -144,7 +144,7 @@ FUNCTIONS: dict[str, list[Function]] = {
     "pow": [Function("double double", _POSTGRES_POWER)],
     "mod": [Function("result result", "({0} % nullif({1}, 0))", "mod({0}, nullif({1}, 0))", "mod({0}, nullif({1}, 0))",
                      "mod({0}, nullif({1}, 0))")],
-    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "isnan({0})", None, "is_nan({0})")],
+    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "({0} = CAST('NaN' AS DOUBLE))", None, "is_nan({0})")],
     "isfinite": [Function("double", "({0} NOT IN ('NaN', 'Infinity', '-Infinity'))")],
     "isinf": [Function("double", "({0} IN ('Infinity', '-Infinity'))", None, None, "is_inf({0})")],
     "xor": [Function("result result", "({0} # {1})", "({0} ^ {1})", None, "({0} ^ {1})")],
@@ -201,9 +201,7 @@ FUNCTIONS: dict[str, list[Function]] = {
        for unit in ("day", "hour", "minute", "month", "week", "year")},
     # aggregates and windows: FILTER, IGNORE NULLS and OVER stand where {over} is
     "count": [_all("any", "count({distinct}{0}){over}"), _all("", "count(*){over}")],
-    "count_if": [Function("bool", "CAST(count(CASE WHEN {0} THEN 1 END){over} AS numeric)",
-                          "count(CASE WHEN {0} THEN 1 END){over}", "count(CASE WHEN {0} THEN 1 END){over}",
-                          "count(CASE WHEN {0} THEN 1 END){over}")],
+    "count_if": [_all("bool", "sum(CASE WHEN {0} THEN 1 WHEN NOT {0} THEN 0 END){over}")],
     "sum": [_all("number", "sum({0}){over}")],
     "avg": [Function("whole", "(CAST(sum({0}){over} AS double precision) / nullif(count({0}){over}, 0))",
                      "(CAST(sum({0}){over} AS DOUBLE) / nullif(count({0}){over}, 0))"),

@@ -165,9 +165,13 @@ def _by_interval(writer: "Writer", moment: str, node: exp.Expr, sign: str) -> st
 
 def _count(writer: "Writer", node: exp.Expr) -> tuple[str, str]:
     """An INTERVAL of a constant number of one unit."""
-    value, unit = node.this, node.args.get("unit")
-    number = value.unnest() if value is not None else None
-    name = str(unit.name).upper().removesuffix("S") if unit is not None else ""
+    called, arguments = writer.call(node)
+    if called is not None and called.startswith("to_") and len(arguments) == 1:  # to_days(3)
+        number, name = arguments[0].unnest(), called.removeprefix("to_").removesuffix("s").upper()
+    elif isinstance(node, exp.Interval) and node.this is not None and node.args.get("unit") is not None:
+        number, name = node.this.unnest(), str(node.args["unit"].name).upper().removesuffix("S")
+    else:
+        number, name = None, ""
     if not isinstance(number, exp.Literal) or not re.fullmatch(r"-?\d+", number.name) or name not in UNITS:
         raise writer.refused("an interval that is no whole number of one unit", "INTERVAL 3 DAY")
     if name == "WEEK" and writer.dialect == "spark":
