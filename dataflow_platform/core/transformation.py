@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from dataflow_platform.core.load_plan import Column
 
@@ -11,6 +11,8 @@ Rows = Literal["same", "fewer", "more", "anew"]
 """Each row stays one; some are left out; one may become several (or none); none is one of those that came."""
 Tables = Mapping[str, Sequence[Column]]
 """Tables of the destination that a step reads (``schema.table``) and their columns."""
+Dialect = Literal["duckdb", "postgres", "spark", "snowflake", "bigquery"]
+EVERYWHERE: tuple[Dialect, ...] = ("duckdb", "postgres", "spark", "snowflake", "bigquery")
 
 
 FLAG = "_dataflow_flag_"
@@ -58,6 +60,11 @@ class RowsFunction:
 
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = ("duckdb",)
+    """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
+    instead: ClassVar[str] = "run it with engine: duckdb"
+    """What comes nearest where it does not hold."""
 
     @property
     def rows(self) -> Rows:
