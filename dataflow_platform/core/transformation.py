@@ -52,6 +52,11 @@ class Transformation(ABC):
         """What the step does to the number of rows."""
         return "same"
 
+    @property
+    def needs_all(self) -> bool:
+        """True where the step needs all rows: with a cursor it would get only those that are new."""
+        return self.rows == "anew"
+
     @abstractmethod
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT over the table ``input`` (which has ``columns``), every output column named.

@@ -58,9 +58,9 @@ def by_position(position: int) -> Location:
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
-    """ConfigError where a step makes its rows anew and only new rows will be read."""
+    """ConfigError where a step needs all rows and only new rows will be read."""
     for position, step in enumerate(steps):
-        if step.rows == "anew" and cursor is not None:
+        if step.needs_all and cursor is not None:
             raise ConfigError(
                 "transform.needs_all",
                 "the step needs all rows, and with a cursor it gets only those that are new",
