@@ -21,6 +21,7 @@ class StepFunctions:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._known: list[str] = []
+        self._held: list[Callable[[], None]] = []
         self.failure: DataflowError | None = None
         """What a function failed with; the engine's own error has only its text."""
 
@@ -36,6 +37,7 @@ class StepFunctions:
                 type=ARROW, null_handling=SPECIAL, side_effects=True,
             )  # fmt: skip
             self._known.append(name)
+            self._held.append(function.close)
             names[function.name] = name
         return names
 
@@ -56,11 +58,13 @@ class StepFunctions:
         return nothing.to_arrow_reader().schema.field(0).type
 
     def close(self) -> None:
-        """Forget the functions."""
+        """Forget the functions, and free what they hold."""
         for name in self._known:
             with suppress(duckdb.Error):  # gone with the transaction that made it
                 self._connection.remove_function(name)
         self._known.clear()
+        while self._held:
+            self._held.pop()()
 
 
 @contextmanager

@@ -27,6 +27,8 @@ def _origins(projection: exp.Expr, select: exp.Select, before: Lineage) -> Itera
         named = rest[0] if rest and (first in tables or first in inner) else first
         if rest and first in tables and tables[first].db:
             yield Origin(named, f"{tables[first].db}.{tables[first].name}")
+        elif rest and first in tables and tables[first].name != "input":
+            continue  # of a table that the step brings along
         elif inner:
             yield from _from_queries(list(inner.values()), named, before)
         else:

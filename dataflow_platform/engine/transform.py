@@ -10,6 +10,7 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import FLAG, flag
+from dataflow_platform.engine import references
 from dataflow_platform.engine.lineage import Lineage, Origin
 from dataflow_platform.engine.step_functions import StepFunctions
 
@@ -159,6 +160,7 @@ def _infer(
             if flagged and step.rows != "same" and step.condition() is None:
                 raise _judged_before(flagged[0])
             _refuse_twice(step, flagged)
+            references.bring(connection, step.references())
             own = step.functions(found.columns)
             if own and functions is not None:
                 step_tree.call(select, functions.add(own))
