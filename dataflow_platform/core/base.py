@@ -38,6 +38,7 @@ from dataflow_platform.core.transformation import EngineFunction as EngineFuncti
 from dataflow_platform.core.transformation import Promise as Promise
 from dataflow_platform.core.transformation import Reference as Reference
 from dataflow_platform.core.transformation import Rows as Rows
+from dataflow_platform.core.transformation import RowsFunction as RowsFunction
 from dataflow_platform.core.transformation import Tables as Tables
 from dataflow_platform.core.transformation import Transformation as Transformation
 

@@ -74,8 +74,8 @@ def _judged(
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
     columns = [Column(name, kind) for name, kind in kinds.items()]
     query = transform.compose(
-        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS),
-        upstream.of_steps(load, session), load.step_at, functions,
+        rows, columns, load.steps, load.stream.cursor, functions, (ID, CLEARS),
+        upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
     _refuse_windows(query.sql, load)
     planning.plan(result, query)

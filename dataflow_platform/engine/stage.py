@@ -129,8 +129,8 @@ def _stage_rows(
     load, session = result.load, result.session
     keep = (*extraction.columns, *extraction.places)
     query = transform.compose(
-        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
-        upstream.of_steps(load, session), load.step_at, functions,
+        extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
+        upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
     result.source_types, result.makes_rows = extraction.types, query.makes_rows
     # Decided before anything is read: a stream that may not be loaded costs nothing.
@@ -153,6 +153,7 @@ def _stage_rows(
     )
     # Into files the parts of a UNION ALL come one after another.
     legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
+    functions.run()
     with (
         following(session, load.stream.name, extraction.scan) as followed,
         engine_limits.bounded(session, _width(result, query), legs, goes_through),

@@ -23,7 +23,7 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, transform, validate
+from dataflow_platform.engine import state, step_typing, validate
 from dataflow_platform.engine.lineage import Lineage
 
 
@@ -66,7 +66,7 @@ class StreamLoad:
     partition_key: str | None = None
     window: Window | None = None
     reconcile: Literal["auto", "on", "off"] = "auto"
-    step_at: transform.StepAt = transform.by_position
+    step_at: step_typing.StepAt = step_typing.by_position
 
 
 @dataclass

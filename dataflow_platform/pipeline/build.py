@@ -15,7 +15,7 @@ from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
-from dataflow_platform.engine import reading_range, transform
+from dataflow_platform.engine import reading_range, step_typing, transform
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import patterns, resolve
@@ -169,7 +169,7 @@ def _stream(
 
 
 def _connected(
-    steps: Sequence[Transformation], connections: Connections, step_at: transform.StepAt
+    steps: Sequence[Transformation], connections: Connections, step_at: step_typing.StepAt
 ) -> list[Transformation]:
     """The steps with a way to reach the connections they name; ConfigError where one cannot be asked for keys."""
     for position, step in enumerate(steps):
@@ -191,7 +191,7 @@ def _connected(
     return [step.connected(lambda name: connections[name].source().keyed_client()) for step in steps]
 
 
-def _refuse_own(steps: Sequence[Transformation], table: str, at: transform.StepAt) -> None:
+def _refuse_own(steps: Sequence[Transformation], table: str, at: step_typing.StepAt) -> None:
     for position, step in enumerate(steps):
         if table in step.upstream():
             raise ConfigError(

@@ -30,9 +30,8 @@ def run(connection: duckdb.DuckDBPyConnection, *steps: Transformation) -> tuple[
     """Names and rows that the steps make of the table `input`."""
     tables = {name: columns_of(connection, name) for each in steps for name in each.upstream()}
     with step_functions.opened(connection) as functions:
-        query = transform.compose(
-            connection, "SELECT * FROM input", columns_of(connection), steps, None, tables=tables, functions=functions
-        )
+        query = transform.compose("SELECT * FROM input", columns_of(connection), steps, None, functions, tables=tables)
+        functions.run()
         cursor = connection.execute(query.sql)
         assert tuple(column[0] for column in cursor.description or ()) == (*query.columns, *query.hidden)
         return list(query.columns), cursor.fetchall()

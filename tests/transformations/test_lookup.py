@@ -113,9 +113,7 @@ def test_what_is_taken_of_a_file_is_not_traced_to_a_column_called_alike(folder: 
     looked = step("lookup", {"file": as_csv(folder), "by": ["code"], "columns": {"people": "n"}, "misfit": "null"})
     with duckdb.connect() as connection, step_functions.opened(connection) as functions:
         connection.execute("CREATE TABLE input AS SELECT 'a' AS code, 1 AS people")
-        query = transform.compose(
-            connection, "SELECT * FROM input", columns_of(connection), [looked], None, functions=functions
-        )
+        query = transform.compose("SELECT * FROM input", columns_of(connection), [looked], None, functions)
     assert {name: [each.column for each in origins] for name, origins in query.lineage.items()} == {
         "code": ["code"], "people": ["people"], "n": [],
     }  # fmt: skip
