@@ -185,3 +185,18 @@ def test_a_connection_that_cannot_be_asked_is_told_with_its_line(
     folder = asked(yaml_project, stub, step, "n\n1\n")
     (error,) = load_folder(folder / "defs").built.problems
     assert (error.code, error.where.line) == (code, 21)
+
+
+def test_places_and_addresses_are_located_offline(yaml_project: Write) -> None:
+    steps = """\
+geocode: {place: city, country: land, columns: {timezone: zone}, misfit: quarantine}
+locate_ip: {column: ip, database: ip.csv, columns: {place: came_from}, misfit: 'null'}
+"""
+    folder = project(
+        yaml_project, steps, "id,city,land,ip\n1,Leipzig,DE,192.0.2.1\n2,Atlantis,GR,192.0.2.1\n3,Lyon,FR,\n"
+    )
+    (folder / "ip.csv").write_text("network,place\n192.0.2.0/24,Here\n")
+    materialized(folder)
+    assert rows(folder, "SELECT id, zone, came_from FROM shop.customers ORDER BY id") == [
+        (1, "Europe/Berlin", "Here"), (3, "Europe/Paris", None),
+    ]  # fmt: skip
