@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.pipeline.loader import load_folder
@@ -200,3 +201,16 @@ locate_ip: {column: ip, database: ip.csv, columns: {place: came_from}, misfit: '
     assert rows(folder, "SELECT id, zone, came_from FROM shop.customers ORDER BY id") == [
         (1, "Europe/Berlin", "Here"), (3, "Europe/Paris", None),
     ]  # fmt: skip
+
+
+MODEL = LogisticRegression().fit([[0.0], [1.0], [9.0], [10.0]], ["small", "small", "large", "large"])
+
+
+def test_a_model_scores_the_rows(yaml_project: Write) -> None:
+    steps = f"score: {{model: '{__name__}:MODEL', inputs: [orders], outputs: {{class: {{type: varchar}}}}}}"
+    folder = project(yaml_project, steps, "id,orders\n1,2\n2,8\n3,\n")
+    result = materialized(folder)
+    assert rows(folder, "SELECT id, class FROM shop.customers ORDER BY id") == [(1, "small"), (2, "large"), (3, None)]
+    (event,) = result.get_asset_materialization_events()
+    lineage: Any = event.step_materialization_data.materialization.metadata["dagster/column_lineage"].value
+    assert [dep.column_name for dep in lineage.deps_by_column["class"]] == ["orders"]
