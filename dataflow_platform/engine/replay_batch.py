@@ -142,7 +142,8 @@ def _refuse_windows(sql: str, load: StreamLoad) -> None:
     """A value computed from other rows of its batch cannot be computed again without them."""
     tree = sqlglot.parse_one(sql, read="duckdb")
     selects = tree.find_all(exp.Select)
-    if any(projection.find(exp.Window) for select in selects for projection in select.expressions):
+    windows = any(projection.find(exp.Window) for select in selects for projection in select.expressions)
+    if windows or any(step.needs_all for step in load.steps):
         raise DataError(
             "replay.window",
             "a step computes a value from other rows of the batch, which are not here any more",

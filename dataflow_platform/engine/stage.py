@@ -127,18 +127,7 @@ def _stage_rows(
     result: StagedLoad, extraction: extract.Extraction, wanted: State, functions: step_functions.StepFunctions
 ) -> None:
     load, session = result.load, result.session
-    keep = (*extraction.columns, *extraction.places)
-    query = transform.compose(
-        extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
-        upstream.of_steps(load, session), load.step_at,
-    )  # fmt: skip
-    result.source_types, result.makes_rows = extraction.types, query.makes_rows
-    # Decided before anything is read: a stream that may not be loaded costs nothing.
-    planning.plan(result, query)
-    planning.refuse(result)
-    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
-    upstream.expose_to_checks(load, session)
-    upstream.keep_promises(load, session)
+    query = _planned(result, extraction, functions)
     assert result.plan is not None
     injection.reach("scanned")
     if query.counted_at_source and extraction.one_shot:
@@ -185,6 +174,26 @@ def _stage_rows(
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+def _planned(
+    result: StagedLoad, extraction: extract.Extraction, functions: step_functions.StepFunctions
+) -> transform.Query:
+    """The query of all steps, once it is decided that its rows may be loaded; nothing is read for it."""
+    load, session = result.load, result.session
+    keep = (*extraction.columns, *extraction.places)
+    query = transform.compose(
+        extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
+    result.source_types, result.makes_rows = extraction.types, query.makes_rows
+    # Decided before anything is read: a stream that may not be loaded costs nothing.
+    planning.plan(result, query)
+    planning.refuse(result)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
+    return query
 
 
 def _width(result: StagedLoad, query: transform.Query) -> int:

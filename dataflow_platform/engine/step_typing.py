@@ -11,9 +11,9 @@ from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.spilling_engine import only_tables
 from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.core.transformation import FLAG, RowsFunction
+from dataflow_platform.core.transformation import FLAG, RowsFunction, flag
 from dataflow_platform.engine import references
-from dataflow_platform.engine.lineage import Lineage, Origin
+from dataflow_platform.engine.lineage import Relation, of_table
 from dataflow_platform.engine.step_functions import StepFunctions
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TypedSteps:
 
     columns: Sequence[Column]
     """Those behind the last step."""
-    lineage: Lineage
+    lineage: Relation
     plain: Mapping[str, str]
     """Source column -> output column, for those that only changed their name."""
     steps: list[TypedStep] = field(default_factory=list)
@@ -62,7 +62,7 @@ def typed(
 ) -> TypedSteps:
     """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it."""
     names = [column.name for column in columns]
-    found = TypedSteps(columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
+    found = TypedSteps(columns, of_table(names), {name: name for name in names})
     if steps:
         with _locked_engine(tables) as engine:
             for position, step in enumerate(steps):
@@ -100,27 +100,30 @@ def _add(
     functions: StepFunctions,
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
-    from dataflow_platform.engine import step_tree
+    from dataflow_platform.engine import query_lineage, step_tree
 
     _refuse_lost(step, flagged)
     before, rows_function = found.columns, step.rows_function(found.columns)
-    declared = step.computed_from(before)
     if rows_function is not None:
-        given = ", ".join(quote(column.name) for column in rows_function.gives)
-        select, after = step_tree.parse(f"SELECT {given} FROM input"), list(rows_function.gives)
-        lineage: dict[str, tuple[Origin, ...]] = {column.name: () for column in after}
+        given = [column.name for column in rows_function.gives]
+        select, after = step_tree.parse(f"SELECT {', '.join(map(quote, given))} FROM input"), list(rows_function.gives)
+        lineage = Relation({name: {} for name in given})
         found.plain = {}
     else:
-        references.bring(step.references(), functions.connection, engine)
+        brought = step.references()
+        references.bring(brought, functions.connection, engine)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)
-        lineage = step_tree.lineage(select, found.lineage)
+        beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
+        # What a file says is nobody's column.
+        beside |= {each.name: Relation({name: {} for name in each.columns}) for each in brought}
+        lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
-    for name, inputs in declared.items():
-        lineage[name] = tuple(dict.fromkeys(origin for one in inputs for origin in found.lineage[one]))
-    found.lineage = {column.name: lineage[column.name] for column in after}
+    rules = [flag(rule) for rule in step.rules()]
+    declared = lineage.declared(step.computed_from(before), found.lineage)
+    found.lineage = declared.chosen([column.name for column in after], rules)
     found.columns = after
     found.steps.append(TypedStep(select, after, flagged, rows_function))
 

@@ -9,8 +9,8 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import flag
-from dataflow_platform.engine import step_typing
-from dataflow_platform.engine.lineage import Lineage
+from dataflow_platform.engine import step_functions, step_typing
+from dataflow_platform.engine.lineage import Relation
 from dataflow_platform.engine.step_functions import StepFunctions
 from dataflow_platform.engine.step_typing import StepAt, by_position
 
@@ -22,14 +22,14 @@ _ORIGIN = "_dataflow_origin_"
 class Query:
     """The composed query, its output and where each output column comes from.
 
-    ``lineage`` maps an output column to the columns it is computed from. ``cursor`` is the output column that holds
+    ``lineage``: of which source columns the output is made. ``cursor`` is the output column that holds
     the source's cursor: the column itself where it survives untouched, else ``CARRIED_CURSOR``, which travels along
     and is dropped before publishing.
     """
 
     sql: str
     columns: tuple[str, ...]
-    lineage: Lineage
+    lineage: Relation
     counted_at_source: bool
     """The steps change the number of rows: what was read has to be counted before them."""
     makes_rows: bool
@@ -101,6 +101,19 @@ def compose(
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
     )
+
+
+def output(
+    connection: duckdb.DuckDBPyConnection,
+    columns: Sequence[Column],
+    steps: Sequence[Transformation],
+    tables: Tables,
+    at: StepAt = by_position,
+) -> tuple[Sequence[Column], Relation]:
+    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
+    with step_functions.opened(connection) as functions:
+        found = step_typing.typed(columns, steps, tables, at, functions)
+        return found.columns, found.lineage
 
 
 def _chained(

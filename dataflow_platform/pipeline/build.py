@@ -20,12 +20,22 @@ from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import patterns, resolve
 from dataflow_platform.pipeline.assets import StreamAsset
+from dataflow_platform.pipeline.children import with_children
 from dataflow_platform.pipeline.document import Document
 from dataflow_platform.pipeline.resolve import Connection
 from dataflow_platform.pipeline.spec import JobSpec, PipelineSpec, StreamSpec
 
 T = TypeVar("T")
 Connections = Mapping[str, Connection]
+
+
+@dataclass(frozen=True)
+class DeclaredStream:
+    """A stream and the connections it goes between."""
+
+    asset: StreamAsset
+    source: Connection
+    target: Connection
 
 
 @dataclass
@@ -41,6 +51,7 @@ class Built:
     """Pipeline -> its destination, schema and streams."""
     loads: dict[tuple[str, str], Callable[[], StreamLoad]] = field(default_factory=dict)
     """Pipeline and stream -> the stream as the engine takes it."""
+    streams: list[DeclaredStream] = field(default_factory=list)
     problems: list[DataflowError] = field(default_factory=list)
 
     def add(self, other: "Built") -> None:
@@ -52,6 +63,7 @@ class Built:
         self.timetable.add(other.timetable)
         self.targets.update(other.targets)
         self.loads.update(other.loads)
+        self.streams += other.streams
         self.problems += other.problems
 
     def definitions(self) -> dg.Definitions:
@@ -101,7 +113,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
     pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
-    streams = patterns.streams(spec, document, source)
+    streams = with_children(patterns.streams(spec, document, source), document)
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
     for stream_spec, path in streams:
@@ -109,6 +121,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         asset = _at(document, path, make)
         built.assets += [_at(document, path, asset.definition), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
+        built.streams.append(DeclaredStream(asset, source, target))
         keys.append(asset.key)
 
         if spec.sensor:
@@ -142,7 +155,7 @@ def _stream(
     except ConfigError as error:
         place = document.locate(*path, str(error.where.path))
         raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
-    step_at = partial(document.locate, *path, "transform")
+    step_at = partial(resolve.step_at, stream, document, path)
     steps = _connected(resolve.steps(stream, document, path), connections, step_at)
     transform.refuse_unfit(steps, resolved.cursor, step_at)
     _refuse_own(steps, f"{schema}.{stream.name}", step_at)

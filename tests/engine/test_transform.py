@@ -20,7 +20,7 @@ def composed(*steps: tuple[str, object], cursor: str | None = None, keep: tuple[
 def test_a_field_of_a_structure_is_not_the_column_of_its_name() -> None:
     query = composed(("derive", {"c": "addr.city"}))
     assert query.plain == {"id": "id", "city": "city", "addr": "addr"}
-    assert query.lineage["c"] == (Origin("addr"),)
+    assert query.lineage.values()["c"] == (Origin("addr"),)
 
 
 def test_a_copy_does_not_take_the_place_of_its_column() -> None:

@@ -99,7 +99,7 @@ def test_a_column_is_added_and_one_replaced_in_place(connection: duckdb.DuckDBPy
     assert sorted(rows)[7] == (14, "NAME 7", 6)  # 'name 7' has six letters
     assert [len(rows), sum(row[0] for row in rows)] == [5000, 4999 * 5000]  # twice the sum of 0 to 4999
     # What is not declared is computed from all that is read; `name` of the second step only from what it reads.
-    assert {name: [each.column for each in origins] for name, origins in query.lineage.items()} == {
+    assert {name: [each.column for each in origins] for name, origins in query.lineage.values().items()} == {
         "id": ["id"], "name": ["name"], "length": ["id", "name"],
     }  # fmt: skip
 
@@ -139,7 +139,10 @@ def test_all_rows_go_through_a_reader_and_come_back(connection: duckdb.DuckDBPyC
     assert query.columns == ("half", "id", "twice")
     assert sorted(rows) == [(each / 2, each, float(each)) for each in range(0, 100, 2)]
     assert query.makes_rows
-    assert [origin.column for origin in query.lineage["twice"]] == ["id", "name"]  # all it reads: nothing was declared
+    assert [origin.column for origin in query.lineage.columns["twice"]] == [
+        "id",
+        "name",
+    ]  # all it reads: nothing was declared
 
 
 def test_two_functions_over_all_rows_follow_each_other(connection: duckdb.DuckDBPyConnection) -> None:

@@ -152,6 +152,7 @@ def _without_null(batch: "pa.RecordBatch") -> "pa.Array[Any]":
     full: Any = pa.repeat(pa.scalar(True), batch.num_rows)
     for column in batch.columns:
         full = pc.and_(full, pc.is_valid(column))
+    assert isinstance(full, pa.Array)
     return full
 
 
