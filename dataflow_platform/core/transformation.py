@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.load_plan import Column
 
 Rows = Literal["same", "fewer", "more", "anew"]
@@ -44,6 +45,21 @@ class EngineFunction:
     takes: tuple[str, ...]
     gives: str
     call: Callable[..., Any]
+    close: Callable[[], None] = lambda: None
+    """Frees what the function holds; called when the load has ended."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A table that a step brings along; its SELECT calls it ``name``, and so do its promises.
+
+    ``rows`` is asked once for each load: what follows FROM, or something with the Arrow stream interface. ``columns``
+    maps names to the SQL of their values over it.
+    """
+
+    name: str
+    rows: Callable[[], Any]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,18 @@ class Transformation(ABC):
     def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
         """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
         return {}
+
+    def references(self) -> tuple[Reference, ...]:
+        """The tables the step brings along."""
+        return ()
+
+    def connections(self) -> tuple[str, ...]:
+        """Connections, beside source and destination, that the step asks while rows pass."""
+        return ()
+
+    def connected(self, keyed: Callable[[str], KeyedClient]) -> Self:
+        """The step with a way to open each of its ``connections``, which is not used before a load runs."""
+        return self
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""

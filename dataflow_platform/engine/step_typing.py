@@ -12,6 +12,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.spilling_engine import only_tables
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.transformation import FLAG, RowsFunction, flag
+from dataflow_platform.engine import references
 from dataflow_platform.engine.lineage import Relation, of_table
 from dataflow_platform.engine.step_functions import StepFunctions
 
@@ -109,10 +110,14 @@ def _add(
         lineage = Relation({name: {} for name in given})
         found.plain = {}
     else:
+        brought = step.references()
+        references.bring(brought, functions.connection, engine)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)
         beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
+        # What a file says is nobody's column.
+        beside |= {each.name: Relation({name: {} for name in each.columns}) for each in brought}
         lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
