@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from dataflow_platform.core.load_plan import Column
 
@@ -47,6 +47,9 @@ class EngineFunction:
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
 
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
+
     @property
     def rows(self) -> Rows:
         """What the step does to the number of rows."""
@@ -73,6 +76,14 @@ class Transformation(ABC):
     def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
         """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
         return {}
+
+    def masks(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
+        return ()
+
+    def shows(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` that may be loaded, though they carry what a masked column was made of."""
+        return ()
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""

@@ -17,6 +17,7 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
     engine_limits,
     extract,
+    masking,
     planning,
     pushdown,
     query_errors,
@@ -43,7 +44,7 @@ def stage(load: StreamLoad) -> StagedLoad:
     refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
-        result = _opened(load)
+        result = masking.wordless(load.steps, lambda: _opened(load))
         result.seconds = monotonic() - begun
         return result
 
@@ -132,7 +133,7 @@ def _stage_rows(
         session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
         upstream.of_steps(load, session), load.step_at, functions,
     )  # fmt: skip
-    result.source_types, result.makes_rows = extraction.types, query.makes_rows
+    result.source_types, result.makes_rows, result.secret = extraction.types, query.makes_rows, query.secret
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
@@ -141,7 +142,10 @@ def _stage_rows(
     upstream.keep_promises(load, session)
     assert result.plan is not None
     injection.reach("scanned")
-    if query.counted_at_source and extraction.one_shot:
+    lands = query.counted_at_source and extraction.one_shot
+    if query.secret and (lands or query.holds_rows):
+        masking.encrypt_spills(session.connection)
+    if lands:
         _land(session, extraction)
         injection.reach("landed")
     ahead = written_once.how(result, query, wanted)

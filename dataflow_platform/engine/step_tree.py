@@ -1,6 +1,6 @@
 """The SELECT of one step as a syntax tree: where its columns come from, and what else it passes on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
@@ -16,6 +16,24 @@ def parse(query: str) -> exp.Select:
 def lineage(select: exp.Select, before: Lineage) -> dict[str, tuple[Origin, ...]]:
     """The lineage of a step's columns; ``before`` is that of the table ``input``."""
     return {each.alias_or_name: tuple(dict.fromkeys(_origins(each, select, before))) for each in select.selects}
+
+
+def declared_lineage(select: exp.Select, before: Lineage, declared: Mapping[str, Sequence[str]]) -> Lineage:
+    """The same, where ``declared`` says what some columns are computed from."""
+    found = lineage(select, before)
+    for name, inputs in declared.items():
+        found[name] = tuple(dict.fromkeys(origin for one in inputs for origin in before[one]))
+    return found
+
+
+_HOLDING = (
+    exp.Window, exp.Join, exp.Group, exp.Order, exp.Distinct, exp.SetOperation, exp.AggFunc, exp.TableSample, exp.Limit,
+)  # fmt: skip
+
+
+def holds_rows(select: exp.Select) -> bool:
+    """True where the engine has to hold rows to run it, and may spill them."""
+    return select.find(*_HOLDING) is not None
 
 
 def _origins(projection: exp.Expr, select: exp.Select, before: Lineage) -> Iterator[Origin]:

@@ -11,6 +11,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import FLAG, flag
 from dataflow_platform.engine.lineage import Lineage, Origin
+from dataflow_platform.engine.masking import ClearValues, hides
 from dataflow_platform.engine.step_functions import StepFunctions
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Query:
     """The columns that only travel along, for ``origins`` and ``rules``."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
+    masked: frozenset[str] = frozenset()
+    """Output columns that a masked value went into."""
+    secret: frozenset[str] = frozenset()
+    """Source columns of which nothing clear may be written: steps mask what was made of them."""
+    holds_rows: bool = False
+    """The engine has to hold rows to run it, and may spill them."""
 
 
 StepAt = Callable[[int], Location]
@@ -92,6 +99,9 @@ def compose(
     if steps:  # the parser is imported where there is something to parse
         from dataflow_platform.engine import step_tree
     found = _infer(connection, columns, steps, tables or {}, at, functions)
+    refused = found.clear and found.clear.refuse([column.name for column in found.columns], cursor)
+    if refused:
+        raise refused[0].at(at(refused[1]))
     names, plain = [column.name for column in found.columns], found.plain
     ctes = [f"step_0 AS ({extracted})"]
     carried = cursor is not None and cursor not in plain
@@ -125,6 +135,9 @@ def compose(
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
+        masked=found.clear.masked if found.clear else frozenset(),
+        secret=found.clear.secret() if found.clear else frozenset(),
+        holds_rows=found.holds_rows,
     )
 
 
@@ -138,6 +151,9 @@ class _Inferred:
     plain: Mapping[str, str]
     flagged_before: list[list[str]] = field(default_factory=list)
     """The rules of the steps before each step."""
+    clear: ClearValues | None = None
+    """Where steps mask: what carries clear values by now."""
+    holds_rows: bool = False
 
 
 def _infer(
@@ -152,6 +168,8 @@ def _infer(
     found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
     if steps:
         from dataflow_platform.engine import step_tree
+    if hides(steps):
+        found.clear = ClearValues(names)
     for position, step in enumerate(steps):
         try:
             select = step_tree.parse(step.apply(found.columns, tables))
@@ -163,12 +181,13 @@ def _infer(
             if own and functions is not None:
                 step_tree.call(select, functions.add(own))
             declared = step.computed_from(found.columns)
+            if found.clear:
+                found.clear.follow(position, step, select, found.columns, found.plain)
+            found.holds_rows |= step.rows == "anew" or step_tree.holds_rows(select)
             found.columns = _after(connection, select, found.columns)
         except DataflowError as error:
             raise error.at(at(position)) from None
-        lineage = step_tree.lineage(select, found.lineage)
-        for name, inputs in declared.items():
-            lineage[name] = tuple(dict.fromkeys(origin for one in inputs for origin in found.lineage[one]))
+        lineage = step_tree.declared_lineage(select, found.lineage, declared)
         found.lineage = {column.name: lineage[column.name] for column in found.columns}
         found.flagged_before.append(flagged)
         now = step_tree.untouched(select)

@@ -1,0 +1,152 @@
+"""Where the clear values of masked columns go, from step to step; and what keeps them out of all that is written.
+
+Invariant 7, nothing clear is written: only the one query from the source to the stage has clear values in hand.
+What leaves it is masked or refused here; what it spills is encrypted; errors of its run lose their words.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import duckdb
+
+from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.duckdb_extension import load_extension
+from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError
+from dataflow_platform.engine.lineage import Lineage, Origin
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+LEFT_OUT = "its words are left out: they may hold a value that a step masks"
+# Areas of errors that the engine makes itself, of names, types and counts; a value is in none of them.
+_OURS = frozenset(
+    {
+        "check",
+        "column",
+        "contract",
+        "cursor",
+        "expression",
+        "function",
+        "identifier",
+        "load",
+        "load_strategy",
+        "mask",
+        "python",
+        "replay",
+        "stream",
+        "table",
+        "transform",
+        "type",
+    }
+)
+_QUOTING = ("data.value", "engine.connection_lost", "engine.disk_full", "engine.memory", "engine.query")
+"""Errors of the engine that say behind a colon what DuckDB said."""
+T = TypeVar("T")
+
+
+def hides(steps: Sequence[Transformation]) -> bool:
+    """True where one of the steps masks."""
+    return any(type(step).masks is not Transformation.masks for step in steps)
+
+
+class ClearValues:
+    """Which columns carry clear values of which source columns, behind each step."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._carried: Lineage = {name: (Origin(name),) for name in columns}
+        self.masked: frozenset[str] = frozenset()
+        """The columns that a masked value went into."""
+        self._hidden: dict[Origin, tuple[str, int]] = {}
+        """What masked columns were made of: the masked column, and the position of its step."""
+        self._shown: set[Origin] = set()
+
+    def follow(
+        self, position: int, step: Transformation, select: "exp.Select", columns: Sequence[Column],
+        plain: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Go through one step that gets ``columns``; ``plain``: source column -> the one that is it by now."""
+        from dataflow_platform.engine import step_tree
+
+        hidden, shown = step.masks(columns), step.shows(columns)
+        for name in hidden:
+            for origin in self._carried[name]:
+                self._hidden.setdefault(origin, (name, position))
+        self._shown |= {Origin(source) for source, name in plain.items() if name in shown}
+        carried = {name: () if name in hidden else origins for name, origins in self._carried.items()}
+        for name in shown:
+            carried[name] = tuple(origin for origin in carried[name] if origin not in self._hidden)
+        masked = {name: (Origin(name),) if name in hidden or name in self.masked else () for name in carried}
+        declared = step.computed_from(columns)
+        self._carried = step_tree.declared_lineage(select, carried, declared)
+        reached = step_tree.declared_lineage(select, masked, declared)
+        self.masked = frozenset(name for name, origins in reached.items() if origins)
+
+    def secret(self) -> frozenset[str]:
+        """The source's columns of which nothing clear may be written."""
+        return frozenset(origin.column for origin in self._hidden if not origin.table and origin not in self._shown)
+
+    def refuse(self, columns: Sequence[str], cursor: str | None) -> tuple[ConfigError, int] | None:
+        """Why the ``columns`` behind the last step may not be loaded, and the step that is to say otherwise."""
+        # Invariant 7, nothing clear is written: what was made of a masked column before the mask is one more copy.
+        for name in columns:
+            for origin in self._carried[name]:
+                if origin in self._hidden and origin not in self._shown:
+                    column, position = self._hidden[origin]
+                    what = f"column '{name}' carries clear values of '{origin.column}', which column '{column}' masks"
+                    fix = f"mask '{name}' as well, drop it behind the mask, or say that it may: clear: [{name}]"
+                    return ConfigError("mask.carried", what, fix=fix), position
+        if cursor in self.secret():
+            column, position = self._hidden[Origin(cursor)]
+            what = f"column '{column}' masks the cursor '{cursor}', which is kept in clear to know where reading ends"
+            return ConfigError(
+                "mask.cursor", what, fix="take another cursor, or say that it may be seen: clear"
+            ), position
+        return None
+
+
+def encrypt_spills(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the engine encrypt what it spills, under a key it never writes down."""
+    asked = "SELECT current_setting('temp_file_encryption')"
+    if str(connection.execute(asked).fetchall()[0][0]).lower() == "true":
+        return
+    try:
+        # Its OpenSSL makes the keys; without it DuckDB refuses to write anything encrypted.
+        load_extension(connection, "httpfs", "httpfs", "mask.spill")
+        connection.execute("SET temp_file_encryption = true")
+    except duckdb.PermissionException:
+        raise TransientError(
+            "mask.spill", "another load of this process has spilled without encryption, and a step holds clear values",
+            fix="run it again; give both one Dagster pool to queue them",
+        ) from None  # fmt: skip
+    except ConfigError:
+        raise ConfigError(
+            "mask.spill", "a step holds clear values that may be spilled to disk, and nothing is there to encrypt them",
+            where="transform", fix="pip install 'dataflow-platform[masking]', or mask before that step",
+        ) from None  # fmt: skip
+
+
+def wordless(steps: Sequence[Transformation], run: Callable[[], T]) -> T:
+    """What ``run`` gives. Where ``steps`` mask: its errors without words that may hold values, nor their causes."""
+    if not hides(steps):
+        return run()
+    try:
+        return run()
+    except DataflowError as error:
+        told = error if error.code.partition(".")[0] in _OURS else _without_words(error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, its words may hold a value
+        failed = f"the load failed with {type(error).__name__}; {LEFT_OUT}"
+        told = DataError("mask.failed", failed, fix="look at the values at their source")
+    # Invariant 7, nothing clear is written: Dagster stores an error with all that it was raised from.
+    told.__cause__ = told.__context__ = None
+    raise told
+
+
+def _without_words(error: DataflowError) -> DataflowError:
+    place = Location(error.where.file, error.where.line, error.where.path)
+    # Of the engine's own texts what stands before the colon is ours.
+    failed = error.what.partition(":")[0] if error.code in _QUOTING else "the source or the destination failed"
+    what = f"{failed}; {LEFT_OUT}"
+    if isinstance(error, TransientError):
+        return TransientError(error.code, what, where=place, fix=error.fix, retry_after=error.retry_after)
+    kind = ConfigError if isinstance(error, ConfigError) else DataError
+    return kind(error.code, what, where=place, fix=error.fix)
