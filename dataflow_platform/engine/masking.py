@@ -4,7 +4,7 @@ Invariant 7, nothing clear is written: only the one query from the source to the
 What leaves it is masked or refused here; what it spills is encrypted; errors of its run lose their words.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -52,8 +52,8 @@ def hides(steps: Sequence[Transformation]) -> bool:
 class ClearValues:
     """Which columns carry clear values of which source columns, behind each step."""
 
-    def __init__(self, columns: Iterable[str]) -> None:
-        self._carried: Lineage = {name: (Origin(name),) for name in columns}
+    def __init__(self, carried: Lineage) -> None:
+        self._carried = carried
         self.masked: frozenset[str] = frozenset()
         """The columns that a masked value went into."""
         self._hidden: dict[Origin, tuple[str, int]] = {}
@@ -85,27 +85,32 @@ class ClearValues:
         """The source's columns of which nothing clear may be written."""
         return frozenset(origin.column for origin in self._hidden if not origin.table and origin not in self._shown)
 
-    def refuse(self, columns: Sequence[str], cursor: str | None) -> tuple[ConfigError, int] | None:
-        """Why the ``columns`` behind the last step may not be loaded, and the step that is to say otherwise."""
+    def refuse(self, columns: Sequence[str], cursor: str | None, at: Callable[[int], Location]) -> None:
+        """ConfigError where the ``columns`` behind the last step, or the cursor's values, may not be written."""
         # Invariant 7, nothing clear is written: what was made of a masked column before the mask is one more copy.
         for name in columns:
             for origin in self._carried[name]:
                 if origin in self._hidden and origin not in self._shown:
                     column, position = self._hidden[origin]
-                    what = f"column '{name}' carries clear values of '{origin.column}', which column '{column}' masks"
-                    fix = f"mask '{name}' as well, drop it behind the mask, or say that it may: clear: [{name}]"
-                    return ConfigError("mask.carried", what, fix=fix), position
+                    raise ConfigError(
+                        "mask.carried",
+                        f"column '{name}' carries clear values of '{origin.column}', which column '{column}' masks",
+                        where=at(position),
+                        fix=f"mask '{name}' as well, drop it behind the mask, or say that it may: clear: [{name}]",
+                    )
         if cursor in self.secret():
             column, position = self._hidden[Origin(cursor)]
-            what = f"column '{column}' masks the cursor '{cursor}', which is kept in clear to know where reading ends"
-            return ConfigError(
-                "mask.cursor", what, fix="take another cursor, or say that it may be seen: clear"
-            ), position
-        return None
+            raise ConfigError(
+                "mask.cursor",
+                f"column '{column}' masks the cursor '{cursor}', which is kept in clear to know where reading ends",
+                where=at(position),
+                fix="take another cursor, or load all rows without one",
+            )
 
 
 def encrypt_spills(connection: duckdb.DuckDBPyConnection) -> None:
     """Let the engine encrypt what it spills, under a key it never writes down."""
+    # Invariant 7, nothing clear is written: rows that wait in memory are written to disk where it is full.
     asked = "SELECT current_setting('temp_file_encryption')"
     if str(connection.execute(asked).fetchall()[0][0]).lower() == "true":
         return

@@ -142,12 +142,7 @@ def _stage_rows(
     upstream.keep_promises(load, session)
     assert result.plan is not None
     injection.reach("scanned")
-    lands = query.counted_at_source and extraction.one_shot
-    if query.secret and (lands or query.holds_rows):
-        masking.encrypt_spills(session.connection)
-    if lands:
-        _land(session, extraction)
-        injection.reach("landed")
+    _hold(session, extraction, query)
     ahead = written_once.how(result, query, wanted)
     reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
     becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
@@ -216,10 +211,16 @@ def _put(
     return staged
 
 
-def _land(session: Session, extraction: extract.Extraction) -> None:
-    """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
+def _hold(session: Session, extraction: extract.Extraction, query: transform.Query) -> None:
+    """Keep the rows of a stream that passes once, where the steps drop some: counting them needs a second look."""
+    lands = query.counted_at_source and extraction.one_shot
+    if query.secret and (lands or query.holds_rows):
+        masking.encrypt_spills(session.connection)
+    if not lands:
+        return
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
     session.in_engine(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")
+    injection.reach("landed")
 
 
 def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, wanted: State) -> None:

@@ -98,10 +98,7 @@ def compose(
         keep = ()  # of rows that are made anew none is the origin
     if steps:  # the parser is imported where there is something to parse
         from dataflow_platform.engine import step_tree
-    found = _infer(connection, columns, steps, tables or {}, at, functions)
-    refused = found.clear and found.clear.refuse([column.name for column in found.columns], cursor)
-    if refused:
-        raise refused[0].at(at(refused[1]))
+    found = _infer(connection, columns, steps, tables or {}, at, functions, cursor)
     names, plain = [column.name for column in found.columns], found.plain
     ctes = [f"step_0 AS ({extracted})"]
     carried = cursor is not None and cursor not in plain
@@ -118,12 +115,11 @@ def compose(
         step_tree.read_from(select, f"step_{position}")
         ctes.append(f"step_{position + 1} AS ({select.sql(dialect='duckdb')})")
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
-    output = [*names, CARRIED_CURSOR] if carried else names
+    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
+    output = [*names, *([CARRIED_CURSOR] if carried else []), *map(flag, rules)]
     selected = ", ".join(quote(name) for name in output)
     for name, alias in lost.items():
         selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
-    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
-    selected += "".join(f", {quote(flag(rule))}" for rule in rules)
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
@@ -135,8 +131,8 @@ def compose(
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
-        masked=found.clear.masked if found.clear else frozenset(),
-        secret=found.clear.secret() if found.clear else frozenset(),
+        masked=found.clear.masked,
+        secret=found.clear.secret(),
         holds_rows=found.holds_rows,
     )
 
@@ -149,10 +145,9 @@ class _Inferred:
     columns: Sequence[Column]
     lineage: Lineage
     plain: Mapping[str, str]
+    clear: ClearValues
     flagged_before: list[list[str]] = field(default_factory=list)
     """The rules of the steps before each step."""
-    clear: ClearValues | None = None
-    """Where steps mask: what carries clear values by now."""
     holds_rows: bool = False
 
 
@@ -163,13 +158,14 @@ def _infer(
     tables: Tables,
     at: StepAt,
     functions: StepFunctions | None,
+    cursor: str | None,
 ) -> _Inferred:
     names = [column.name for column in columns]
-    found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
+    itself: Lineage = {name: (Origin(name),) for name in names}
+    found = _Inferred([], columns, itself, {name: name for name in names}, ClearValues(itself))
     if steps:
         from dataflow_platform.engine import step_tree
-    if hides(steps):
-        found.clear = ClearValues(names)
+    masking = hides(steps)
     for position, step in enumerate(steps):
         try:
             select = step_tree.parse(step.apply(found.columns, tables))
@@ -181,7 +177,7 @@ def _infer(
             if own and functions is not None:
                 step_tree.call(select, functions.add(own))
             declared = step.computed_from(found.columns)
-            if found.clear:
+            if masking:
                 found.clear.follow(position, step, select, found.columns, found.plain)
             found.holds_rows |= step.rows == "anew" or step_tree.holds_rows(select)
             found.columns = _after(connection, select, found.columns)
@@ -193,6 +189,7 @@ def _infer(
         now = step_tree.untouched(select)
         found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
         found.selects.append(select)
+    found.clear.refuse([column.name for column in found.columns], cursor, at)
     return found
 
 
