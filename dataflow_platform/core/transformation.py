@@ -44,6 +44,18 @@ class EngineFunction:
     call: Callable[..., Any]
 
 
+@dataclass(frozen=True)
+class RowsFunction:
+    """A function of Python over all rows of the stream: a step that is no SQL.
+
+    ``call`` gets a ``pyarrow.RecordBatchReader`` of the step's columns and gives one that has the columns ``gives``, in
+    any order. It reads while it is read from: rows need not fit into memory.
+    """
+
+    gives: tuple[Column, ...]
+    call: Callable[[Any], Any]
+
+
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
 
@@ -73,6 +85,10 @@ class Transformation(ABC):
         """The functions of Python that the SELECT over ``columns`` calls."""
         return ()
 
+    def rows_function(self, columns: Sequence[Column]) -> RowsFunction | None:
+        """What gives the step's rows in place of its SELECT; its ``rows`` are "anew" then."""
+        return None
+
     def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
         """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
         return {}
@@ -92,6 +108,11 @@ class Transformation(ABC):
     def promises(self) -> tuple[Promise, ...]:
         """What has to be true of those tables."""
         return ()
+
+    @property
+    def needs_all(self) -> bool:
+        """What it makes of a row hangs on the rows beside it: those of one batch are not enough."""
+        return self.rows == "anew"
 
     def condition(self) -> str | None:
         """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""

@@ -4,18 +4,15 @@ Invariant 7, nothing clear is written: only the one query from the source to the
 What leaves it is masked or refused here; what it spills is encrypted; errors of its run lose their words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 import duckdb
 
 from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError
-from dataflow_platform.engine.lineage import Lineage, Origin
-
-if TYPE_CHECKING:
-    from sqlglot import exp
+from dataflow_platform.engine.lineage import DIRECT, Kind, Origin, Relation
 
 LEFT_OUT = "its words are left out: they may hold a value that a step masks"
 # Areas of errors that the engine makes itself, of names, types and counts; a value is in none of them.
@@ -41,6 +38,7 @@ _OURS = frozenset(
 )
 _QUOTING = ("data.value", "engine.connection_lost", "engine.disk_full", "engine.memory", "engine.query")
 """Errors of the engine that say behind a colon what DuckDB said."""
+_CARRYING = DIRECT | Kind.CONDITIONAL
 T = TypeVar("T")
 
 
@@ -50,54 +48,72 @@ def hides(steps: Sequence[Transformation]) -> bool:
 
 
 class ClearValues:
-    """Which columns carry clear values of which source columns, behind each step."""
+    """Which columns carry clear values of which source columns, behind each step; idle where no step masks."""
 
-    def __init__(self, carried: Lineage) -> None:
-        self._carried = carried
-        self.masked: frozenset[str] = frozenset()
-        """The columns that a masked value went into."""
+    def __init__(self, source: Relation, steps: Sequence[Transformation]) -> None:
+        self._active = hides(steps)
+        self._carried = source
+        self._position = -1
         self._hidden: dict[Origin, tuple[str, int]] = {}
         """What masked columns were made of: the masked column, and the position of its step."""
         self._shown: set[Origin] = set()
+        self._kept: list[tuple[int, set[Origin]]] = []
+        """The steps that keep rows in a file, with what those rows carry."""
 
     def follow(
-        self, position: int, step: Transformation, select: "exp.Select", columns: Sequence[Column],
-        plain: Mapping[str, str],
+        self, step: Transformation, columns: Sequence[Column], plain: Mapping[str, str],
+        through: Callable[[Relation], Relation],
     ) -> None:  # fmt: skip
-        """Go through one step that gets ``columns``; ``plain``: source column -> the one that is it by now."""
-        from dataflow_platform.engine import step_tree
+        """Go through the next step, which gets ``columns`` and makes ``through(lineage)`` of their lineage.
 
+        ``plain``: source column -> the one that is it by now.
+        """
+        if not self._active:
+            return
+        self._position += 1
+        if step.rows_function(columns) is not None:
+            self._kept.append((self._position, {origin for column in columns for origin in self._of(column.name)}))
         hidden, shown = step.masks(columns), step.shows(columns)
         for name in hidden:
-            for origin in self._carried[name]:
-                self._hidden.setdefault(origin, (name, position))
+            for origin in self._of(name):
+                self._hidden.setdefault(origin, (name, self._position))
         self._shown |= {Origin(source) for source, name in plain.items() if name in shown}
-        carried = {name: () if name in hidden else origins for name, origins in self._carried.items()}
+        carried = {name: {} if name in hidden else sources for name, sources in self._carried.columns.items()}
         for name in shown:
-            carried[name] = tuple(origin for origin in carried[name] if origin not in self._hidden)
-        masked = {name: (Origin(name),) if name in hidden or name in self.masked else () for name in carried}
-        declared = step.computed_from(columns)
-        self._carried = step_tree.declared_lineage(select, carried, declared)
-        reached = step_tree.declared_lineage(select, masked, declared)
-        self.masked = frozenset(name for name, origins in reached.items() if origins)
+            carried[name] = {origin: kinds for origin, kinds in carried[name].items() if origin not in self._hidden}
+        self._carried = through(Relation(carried))
+
+    def _of(self, column: str) -> list[Origin]:
+        """What a column holds the values of, or was chosen by."""
+        return [origin for origin, kinds in (self._carried.of(column) or {}).items() if kinds & _CARRYING]
+
+    def _is_secret(self, origin: Origin) -> bool:
+        return origin in self._hidden and origin not in self._shown
 
     def secret(self) -> frozenset[str]:
         """The source's columns of which nothing clear may be written."""
-        return frozenset(origin.column for origin in self._hidden if not origin.table and origin not in self._shown)
+        return frozenset(origin.column for origin in self._hidden if not origin.table and self._is_secret(origin))
 
-    def refuse(self, columns: Sequence[str], cursor: str | None, at: Callable[[int], Location]) -> None:
-        """ConfigError where the ``columns`` behind the last step, or the cursor's values, may not be written."""
+    def refuse(self, cursor: str | None, at: Callable[[int], Location]) -> None:
+        """ConfigError where columns behind the last step, the cursor or a file would hold what a step masks."""
+        for keeping, kept in self._kept:
+            for origin in filter(self._is_secret, kept):
+                raise ConfigError(
+                    "mask.late",
+                    f"the step keeps its rows in a file, and '{origin.column}' is masked only behind it",
+                    where=at(keeping),
+                    fix="mask in a step before it, or take batches (takes: batch)",
+                )
         # Invariant 7, nothing clear is written: what was made of a masked column before the mask is one more copy.
-        for name in columns:
-            for origin in self._carried[name]:
-                if origin in self._hidden and origin not in self._shown:
-                    column, position = self._hidden[origin]
-                    raise ConfigError(
-                        "mask.carried",
-                        f"column '{name}' carries clear values of '{origin.column}', which column '{column}' masks",
-                        where=at(position),
-                        fix=f"mask '{name}' as well, drop it behind the mask, or say that it may: clear: [{name}]",
-                    )
+        for name in self._carried.columns:
+            for origin in filter(self._is_secret, self._of(name)):
+                column, position = self._hidden[origin]
+                raise ConfigError(
+                    "mask.carried",
+                    f"column '{name}' carries clear values of '{origin.column}', which column '{column}' masks",
+                    where=at(position),
+                    fix=f"mask '{name}' as well, drop it behind the mask, or say that it may: clear: [{name}]",
+                )
         if cursor in self.secret():
             column, position = self._hidden[Origin(cursor)]
             raise ConfigError(
@@ -106,6 +122,11 @@ class ClearValues:
                 where=at(position),
                 fix="take another cursor, or load all rows without one",
             )
+
+
+def telling_types(types: Mapping[str, str], secret: Collection[str]) -> dict[str, str]:
+    """The types of the source's columns, to be kept: that of an ENUM, which lists its values, in one word."""
+    return {name: "ENUM" if name in secret and "ENUM(" in kind else kind for name, kind in types.items()}
 
 
 def encrypt_spills(connection: duckdb.DuckDBPyConnection) -> None:

@@ -21,7 +21,7 @@ _GIVEN = "_dataflow_given_"
 def plan(result: StagedLoad, query: transform.Query) -> None:
     """Put into ``result`` what is known of the rows of ``query``, and what becomes of the target."""
     result.columns = transform.describe(result.session, query)
-    result.lineage, result.plain, result.masked = query.lineage, query.plain, query.masked
+    result.lineage, result.plain = query.lineage, query.plain
     result.primary_key = mapped_key(result.load.stream.primary_key, query)
     result.cursor = query.cursor if query.cursor != transform.CARRIED_CURSOR else None
     _decide(result, query)
@@ -74,9 +74,8 @@ def _take_over(result: StagedLoad) -> None:
     ]
     result.primary_key = tuple(spelled.get(name, name) for name in result.primary_key)
     result.cursor = spelled.get(result.cursor, result.cursor) if result.cursor else None
-    result.lineage = {spelled.get(name, name): origins for name, origins in result.lineage.items()}
+    result.lineage = result.lineage.renamed(spelled)
     result.plain = {origin: spelled.get(name, name) for origin, name in result.plain.items()}
-    result.masked = frozenset(spelled.get(name, name) for name in result.masked)
     window = result.shape.window_column
     result.shape = replace(
         result.shape,

@@ -40,8 +40,8 @@ def _previewed(load: StreamLoad) -> SchemaPlan:
             where = f"{load.target.schema}.{load.target.name}"
             with told_apart(load.source, extraction, where), step_functions.opened(session.connection) as functions:
                 query = transform.compose(
-                    session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, (),
-                    upstream.of_steps(load, session), load.step_at, functions,
+                    extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, (),
+                    upstream.of_steps(load, session), load.step_at,
                 )  # fmt: skip
                 planning.plan(result, query)
         finally:

@@ -74,8 +74,8 @@ def _judged(
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
     columns = [Column(name, kind) for name, kind in kinds.items()]
     query = transform.compose(
-        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS),
-        upstream.of_steps(load, session), load.step_at, functions,
+        rows, columns, load.steps, load.stream.cursor, functions, (ID, CLEARS),
+        upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
     _refuse_windows(query.sql, load)
     planning.plan(result, query)
@@ -142,7 +142,8 @@ def _refuse_windows(sql: str, load: StreamLoad) -> None:
     """A value computed from other rows of its batch cannot be computed again without them."""
     tree = sqlglot.parse_one(sql, read="duckdb")
     selects = tree.find_all(exp.Select)
-    if any(projection.find(exp.Window) for select in selects for projection in select.expressions):
+    windows = any(projection.find(exp.Window) for select in selects for projection in select.expressions)
+    if windows or any(step.needs_all for step in load.steps):
         raise DataError(
             "replay.window",
             "a step computes a value from other rows of the batch, which are not here any more",

@@ -128,18 +128,7 @@ def _stage_rows(
     result: StagedLoad, extraction: extract.Extraction, wanted: State, functions: step_functions.StepFunctions
 ) -> None:
     load, session = result.load, result.session
-    keep = (*extraction.columns, *extraction.places)
-    query = transform.compose(
-        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
-        upstream.of_steps(load, session), load.step_at, functions,
-    )  # fmt: skip
-    result.source_types, result.makes_rows, result.secret = extraction.types, query.makes_rows, query.secret
-    # Decided before anything is read: a stream that may not be loaded costs nothing.
-    planning.plan(result, query)
-    planning.refuse(result)
-    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
-    upstream.expose_to_checks(load, session)
-    upstream.keep_promises(load, session)
+    query = _planned(result, extraction, functions)
     assert result.plan is not None
     injection.reach("scanned")
     _hold(session, extraction, query)
@@ -152,6 +141,7 @@ def _stage_rows(
     )
     # Into files the parts of a UNION ALL come one after another.
     legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
+    functions.run()
     with (
         following(session, load.stream.name, extraction.scan) as followed,
         engine_limits.bounded(session, _width(result, query), legs, goes_through),
@@ -183,6 +173,27 @@ def _stage_rows(
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+def _planned(
+    result: StagedLoad, extraction: extract.Extraction, functions: step_functions.StepFunctions
+) -> transform.Query:
+    """The query of all steps, once it is decided that its rows may be loaded; nothing is read for it."""
+    load, session = result.load, result.session
+    keep = (*extraction.columns, *extraction.places)
+    query = transform.compose(
+        extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
+    result.source_types, result.makes_rows = masking.telling_types(extraction.types, query.secret), query.makes_rows
+    result.secret = query.secret
+    # Decided before anything is read: a stream that may not be loaded costs nothing.
+    planning.plan(result, query)
+    planning.refuse(result)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
+    return query
 
 
 def _width(result: StagedLoad, query: transform.Query) -> int:

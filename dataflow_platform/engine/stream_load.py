@@ -24,8 +24,8 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, transform, validate
-from dataflow_platform.engine.lineage import Lineage
+from dataflow_platform.engine import state, step_typing, validate
+from dataflow_platform.engine.lineage import Relation
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class StreamLoad:
     partition_key: str | None = None
     window: Window | None = None
     reconcile: Literal["auto", "on", "off"] = "auto"
-    step_at: transform.StepAt = transform.by_position
+    step_at: step_typing.StepAt = step_typing.by_position
 
 
 @dataclass
@@ -96,12 +96,10 @@ class StagedLoad:
     reconciled: str | None = None
     """What reconciliation found, in words; set by ``engine.load.publish``."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
-    lineage: Lineage = field(default_factory=dict)
+    lineage: Relation = field(default_factory=Relation)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     source_types: Mapping[str, str] = field(default_factory=dict)
-    masked: frozenset[str] = frozenset()
-    """Columns that a masked value went into."""
     secret: frozenset[str] = frozenset()
     """The source's columns of which nothing clear may be written."""
     salt: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)

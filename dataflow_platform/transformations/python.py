@@ -1,11 +1,12 @@
 """Transformation ``python``."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.core.base import Column, EngineFunction, Spec, Tables, Transformation
+from dataflow_platform.core.base import Column, EngineFunction, Rows, RowsFunction, Spec, Tables, Transformation
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, did_you_mean
 from dataflow_platform.core.expression import data_type
@@ -19,18 +20,22 @@ _GIVEN = "_dataflow_given"
 
 
 class Python(Spec, Transformation):
-    """Computes columns by a function of your own, batch by batch."""
+    """Lets a function of your own compute columns, batch by batch, or make other rows of all rows."""
 
-    function: str = Field(
-        description="A function by its dotted path, `package.module:name`. It gets a `pyarrow.RecordBatch` and gives "
-        "one (or a table, a mapping of names to arrays, or a Polars frame) with as many rows, in their order. How many "
-        "rows a batch has is the engine's choice."
+    function: str = Field(description="A function by its dotted path, `package.module:name`.")
+    takes: Literal["batch", "reader", "polars"] = Field(
+        default="batch",
+        description="What it gets, and gives. `batch`: a `pyarrow.RecordBatch`, as often as there are batches; it "
+        "gives one (or a table, a mapping of names to arrays, a Polars frame) with as many rows, in their order. "
+        "`reader`: all rows as a `pyarrow.RecordBatchReader`; it gives one with the rows it makes of them. `polars`: "
+        "the same with a `polars.LazyFrame`. Those two see all rows, so they go without a cursor; rows wait in a "
+        "temporary file, not in memory.",
     )
     columns: dict[str, str] = Field(
         min_length=1,
-        description="The columns it gives, name to DuckDB type, such as `score: double`. A known name is replaced in "
-        "its place, a new one is added at the end; all other columns stay. A value that is none of the type fails "
-        "the run.",
+        description="The columns it gives, name to DuckDB type, such as `score: double`. From a `batch` a known name "
+        "is replaced in its place, a new one is added at the end, and all other columns stay; otherwise these are "
+        "all columns. A value that is none of the type fails the run.",
     )
     reads: list[str] = Field(default_factory=list, description="The columns it gets; all if absent.")
     computed_from_: dict[str, list[str]] = Field(
@@ -53,6 +58,18 @@ class Python(Spec, Transformation):
         if not callable(load_object(self.function)):
             raise ConfigError("python.function", f"{self.function} is no function", where="function", fix="name one")
         return self
+
+    @property
+    def rows(self) -> Rows:
+        """One for one, from batches."""
+        return "same" if self.takes == "batch" else "anew"
+
+    def rows_function(self, columns: Sequence[Column]) -> RowsFunction | None:
+        """The function, where it takes all rows."""
+        if self.takes == "batch":
+            return None
+        gives = tuple(Column(name, data_type(kind)) for name, kind in self.columns.items())
+        return RowsFunction(gives, self._over_reader if self.takes == "reader" else self._over_frame)
 
     def functions(self, columns: Sequence[Column]) -> tuple[EngineFunction, ...]:
         """The function over one structure of all it reads, giving one of all it computes."""
@@ -90,18 +107,75 @@ class Python(Spec, Transformation):
         import pyarrow as pa
 
         batch = pa.RecordBatch.from_struct_array(rows)
-        try:
+        with self._told():
             given = load_object(self.function)(batch)
+        return self._structured(given, batch.num_rows)
+
+    def _over_reader(self, reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+        import pyarrow as pa
+
+        with self._told():
+            given = load_object(self.function)(self._narrowed(reader))
+        if not isinstance(given, pa.RecordBatchReader):
+            raise ConfigError(
+                "python.gave", f"{self.function} gave a {type(given).__name__}, and takes: reader asks for a reader",
+                where="function", fix="give pa.RecordBatchReader.from_batches(schema, batches)",
+            )  # fmt: skip
+        return pa.RecordBatchReader.from_batches(given.schema, self._one_by_one(lambda: given))
+
+    def _over_frame(self, reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+        import polars as pl
+        import pyarrow as pa
+        from polars.io.plugins import register_io_source
+
+        rows = self._narrowed(reader)
+        empty = pl.from_arrow(rows.schema.empty_table())
+        assert isinstance(empty, pl.DataFrame)
+
+        def batches(
+            columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            for batch in rows:
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                frame = frame if columns is None else frame.select(columns)
+                frame = frame if predicate is None else frame.filter(predicate)
+                yield frame if limit is None else frame.head(limit)
+                limit = None if limit is None else limit - min(limit, frame.height)
+
+        with self._told():
+            given = load_object(self.function)(register_io_source(batches, schema=empty.schema))
+            schema = pl.DataFrame(schema=given.collect_schema()).to_arrow().schema
+        found = self._one_by_one(lambda: (frame.to_arrow() for frame in given.collect_batches(lazy=True)))
+        return pa.RecordBatchReader.from_batches(schema, (batch for table in found for batch in table.to_batches()))
+
+    def _narrowed(self, reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+        import pyarrow as pa
+
+        if not self.reads:
+            return reader
+        columns = [Column(name, "") for name in reader.schema.names]
+        names = names_of(chosen(self.reads, columns, "python"))
+        schema = pa.schema([reader.schema.field(name) for name in names])
+        return pa.RecordBatchReader.from_batches(schema, (batch.select(names) for batch in reader))
+
+    def _one_by_one(self, given: Callable[[], Any]) -> Iterator[Any]:
+        with self._told():
+            yield from given()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """An error of the function as ours: not in its words, they may hold values."""
+        try:
+            yield
         except DataflowError:
             raise
         except Exception as error:
-            # Not its words: they may hold values.
             raise DataError(
                 "python.failed",
                 f"{self.function} failed with {type(error).__name__}{_line_of(error)}",
                 fix="correct the function, or the rows it cannot take",
             ) from error
-        return self._structured(given, batch.num_rows)
 
     def _structured(self, given: Any, rows: int) -> "pa.StructArray":
         """What the function gave as one array of structures, its fields in the declared order."""

@@ -15,6 +15,7 @@ from dataflow_platform.core import masking
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.engine import step_functions, transform
+from dataflow_platform.engine.lineage import Origin, is_masked
 from tests.transformations.stepping import columns_of, refusal, step
 
 KEY = "a key that nobody knows"
@@ -31,9 +32,7 @@ def masked(connection: duckdb.DuckDBPyConnection, rows: str, *steps: tuple[str, 
     connection.execute(f"CREATE OR REPLACE TABLE input AS {rows}")
     with step_functions.opened(connection) as functions:
         made = [step(name, value) for name, value in steps]
-        query = transform.compose(
-            connection, "SELECT * FROM input", columns_of(connection), made, None, functions=functions
-        )
+        query = transform.compose("SELECT * FROM input", columns_of(connection), made, None, functions)
         return connection.execute(query.sql).fetchall()
 
 
@@ -155,10 +154,8 @@ def test_types_are_as_told(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE OR REPLACE TABLE input AS SELECT 1::SMALLINT a, now() b, 'x'::ENUM('x') c, 1.5 d, 2 e")
     ways = {"a": {"generalise": 10}, "b": {"generalise": "day"}, "c": None, "d": "hash", "e": None}
     with step_functions.opened(connection) as functions:
-        query = transform.compose(
-            connection, "SELECT * FROM input", columns_of(connection),
-            [step("mask", {"key": KEY, "columns": ways})], None, functions=functions,
-        )  # fmt: skip
+        made = [step("mask", {"key": KEY, "columns": ways})]
+        query = transform.compose("SELECT * FROM input", columns_of(connection), made, None, functions)
         kinds = [row[1] for row in connection.execute(f"DESCRIBE {query.sql}").fetchall()]
     # The type of an ENUM lists its values: NULL is a text there.
     assert kinds == ["SMALLINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "INTEGER"]
@@ -237,19 +234,39 @@ def test_a_copy_made_before_the_mask_is_refused(
     assert f"column '{refused}' carries clear values of 'email'" in str(caught.value)
 
 
-def test_a_query_tells_which_columns_are_masked(connection: duckdb.DuckDBPyConnection) -> None:
+def composed(connection: duckdb.DuckDBPyConnection, cursor: str | None, *steps: tuple[str, Any]) -> transform.Query:
     connection.execute("CREATE OR REPLACE TABLE input AS SELECT 1 AS id, 'a@b.c' AS email, 2 AS other")
-    steps = [step("mask", {"email": "redact"}), step("derive", {"n": "length(email)"}), step("rename", {"email": "e"})]
-    query = transform.compose(connection, "SELECT * FROM input", columns_of(connection), steps, None, ("email",))
-    assert query.masked == {"e", "n"}
+    with step_functions.opened(connection) as functions:
+        made = [step(name, value) for name, value in steps]
+        return transform.compose("SELECT * FROM input", columns_of(connection), made, cursor, functions, ("email",))
+
+
+def test_lineage_says_which_columns_are_masked_and_does_not_end_there(connection: duckdb.DuckDBPyConnection) -> None:
+    query = composed(
+        connection, None, ("mask", {"email": None}), ("derive", {"n": "length(email)"}), ("rename", {"email": "e"})
+    )
+    email, other = Origin("email"), Origin("other")
+    assert {name: is_masked(sources[email]) for name, sources in query.lineage.columns.items() if email in sources} == {
+        "e": True, "n": True,
+    }  # fmt: skip
+    assert not is_masked(query.lineage.columns["other"][other])
     assert query.secret == {"email"}
-    # Lineage does not end at a mask.
-    assert [origin.column for origin in query.lineage["n"]] == ["email"]
 
 
 def test_a_masked_cursor_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("CREATE OR REPLACE TABLE input AS SELECT 1 AS id, 'a@b.c' AS email")
-    steps = [step("rename", {"id": "number"}), step("mask", {"number": "redact"})]
     with pytest.raises(ConfigError) as caught:
-        transform.compose(connection, "SELECT * FROM input", columns_of(connection), steps, "id")
+        composed(connection, "id", ("rename", {"id": "number"}), ("mask", {"number": "redact"}))
     assert (caught.value.code, str(caught.value.where)) == ("mask.cursor", "transform[1]")
+
+
+def same(reader: Any) -> Any:
+    return reader
+
+
+def test_rows_that_a_step_keeps_in_a_file_are_masked_before(connection: duckdb.DuckDBPyConnection) -> None:
+    kept = ("python", {"function": f"{__name__}:same", "takes": "reader", "columns": {"id": "int", "email": "varchar"}})
+    mask = ("mask", {"email": "redact"})
+    with pytest.raises(ConfigError) as caught:
+        composed(connection, None, kept, mask)
+    assert (caught.value.code, str(caught.value.where)) == ("mask.late", "transform[0]")
+    assert composed(connection, None, ("drop", ["other"]), mask, kept).secret == {"email"}
