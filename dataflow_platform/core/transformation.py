@@ -81,6 +81,8 @@ class Transformation(ABC):
     """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
     instead: ClassVar[str] = "run it with engine: duckdb"
     """What comes nearest where it does not hold."""
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
 
     @property
     def rows(self) -> Rows:
@@ -124,6 +126,14 @@ class Transformation(ABC):
     def connected(self, keyed: Callable[[str], KeyedClient]) -> Self:
         """The step with a way to open each of its ``connections``, which is not used before a load runs."""
         return self
+
+    def masks(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
+        return ()
+
+    def shows(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` that may be loaded, though they carry what a masked column was made of."""
+        return ()
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""
