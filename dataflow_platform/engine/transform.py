@@ -45,8 +45,8 @@ class Query:
     """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
     secret: frozenset[str] = frozenset()
     """Source columns of which nothing clear may be written: steps mask what was made of them."""
-    holds_rows: bool = False
-    """The engine has to hold rows to run it, and may spill them."""
+    blurred: frozenset[str] = frozenset()
+    """Output columns in which values that differed may have become equal: masked ones."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -105,18 +105,8 @@ def compose(
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
         secret=found.clear.secret(),
-        holds_rows=_holds_rows(steps, found),
+        blurred=found.clear.blurred,
     )
-
-
-def _holds_rows(steps: Sequence[Transformation], found: step_typing.TypedSteps) -> bool:
-    if any(step.rows == "anew" for step in steps):
-        return True
-    if not steps:
-        return False
-    from dataflow_platform.engine import step_tree
-
-    return any(step_tree.holds_rows(step.select) for step in found.steps)
 
 
 def output(

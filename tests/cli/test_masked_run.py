@@ -56,8 +56,8 @@ def test_no_planted_value_is_in_the_project_its_history_or_on_the_screen(yaml_pr
         file.write('{"id": 250, "email": "qzplant\n')
     ran = dataflow(home, "run", "shop", "--verbose")
     assert ran.returncode == 1
-    assert "its words are left out" in ran.stdout + ran.stderr
     assert planted.planted_in((ran.stdout + ran.stderr).encode()) == []
+    assert "its words are left out" in ran.stdout + ran.stderr
     looked = dataflow(home, "quarantine", "show", "shop", "good")
     assert '"amount"' in looked.stdout
     planned = dataflow(home, "plan", "shop")
