@@ -12,6 +12,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.spilling_engine import only_tables
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.transformation import FLAG, RowsFunction, flag
+from dataflow_platform.engine import references
 from dataflow_platform.engine.lineage import Relation, of_table
 from dataflow_platform.engine.masking import ClearValues
 from dataflow_platform.engine.step_functions import StepFunctions
@@ -111,11 +112,14 @@ def _add(
         select, after = step_tree.parse(f"SELECT {', '.join(map(quote, given))} FROM input"), list(rows_function.gives)
         now = {}
     else:
+        references.bring(step.references(), functions.connection, engine)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)
         now = step_tree.untouched(select)
     beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
+    # What a file says is nobody's column.
+    beside |= {each.name: Relation({name: {} for name in each.columns}) for each in step.references()}
     declared, masked = step.computed_from(before), step.masks(before)
     rules = [flag(rule) for rule in step.rules()]
 

@@ -1,0 +1,44 @@
+"""The tables that steps bring along: each is put into the engine once for each load, before a row is read."""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from dataflow_platform.core.base import Reference
+from dataflow_platform.core.errors import DataError
+from dataflow_platform.core.sql import quote
+
+_BROUGHT = "_dataflow_brought"
+
+
+def bring(
+    references: Sequence[Reference], connection: duckdb.DuckDBPyConnection, beside: duckdb.DuckDBPyConnection
+) -> None:
+    """Let the engine know ``references`` by their names, and the one ``beside`` it their columns.
+
+    DataError where one cannot be read.
+    """
+    for reference in references:
+        _read(reference, connection)
+        described = connection.execute(f"DESCRIBE {quote(reference.name)}").fetchall()
+        held = ", ".join(f"{quote(name)} {kind}" for name, kind, *_ in described)
+        beside.execute(f"CREATE OR REPLACE TEMP TABLE {quote(reference.name)} ({held})")
+
+
+def _read(reference: Reference, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = reference.rows()
+    columns = ", ".join(f"{value} AS {quote(name)}" for name, value in reference.columns.items())
+    if not isinstance(rows, str):
+        connection.register(_BROUGHT, rows)
+    source = rows if isinstance(rows, str) else _BROUGHT
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(reference.name)} AS SELECT {columns} FROM {source}")
+    except duckdb.Error as error:
+        raise DataError(
+            "reference.unreadable",
+            f"what the step looks things up in cannot be read: {str(error).splitlines()[0]}",
+            fix="correct the file, or what the step says of it",
+        ) from error
+    finally:
+        if not isinstance(rows, str):
+            connection.unregister(_BROUGHT)
