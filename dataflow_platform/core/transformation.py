@@ -131,6 +131,10 @@ class Transformation(ABC):
         """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
         return ()
 
+    def blurs(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of the columns it ``masks`` in which values that differ may become equal."""
+        return ()
+
     def shows(self, columns: Sequence[Column]) -> Sequence[str]:
         """Those of ``columns`` that may be loaded, though they carry what a masked column was made of."""
         return ()

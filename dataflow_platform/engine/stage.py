@@ -193,6 +193,8 @@ def _planned(
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
+    if query.secret:
+        masking.encrypt_spills(session.connection)
     return query
 
 
@@ -224,10 +226,7 @@ def _put(
 
 def _hold(session: Session, extraction: extract.Extraction, query: transform.Query) -> None:
     """Keep the rows of a stream that passes once, where the steps drop some: counting them needs a second look."""
-    lands = query.counted_at_source and extraction.one_shot
-    if query.secret and (lands or query.holds_rows):
-        masking.encrypt_spills(session.connection)
-    if not lands:
+    if not (query.counted_at_source and extraction.one_shot):
         return
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
     session.in_engine(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")

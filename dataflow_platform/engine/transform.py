@@ -49,8 +49,8 @@ class Query:
     """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
     secret: frozenset[str] = frozenset()
     """Source columns of which nothing clear may be written: steps mask what was made of them."""
-    holds_rows: bool = False
-    """The engine has to hold rows to run it, and may spill them."""
+    blurred: frozenset[str] = frozenset()
+    """Output columns in which values that differed may have become equal: masked ones."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -111,18 +111,8 @@ def compose(
         selects=tuple(selects),
         output=(*output, *lost.values()),
         secret=found.clear.secret(),
-        holds_rows=_holds_rows(steps, found),
+        blurred=found.clear.blurred,
     )
-
-
-def _holds_rows(steps: Sequence[Transformation], found: step_typing.TypedSteps) -> bool:
-    if any(step.rows == "anew" for step in steps):
-        return True
-    if not steps:
-        return False
-    from dataflow_platform.engine import step_tree
-
-    return any(step_tree.holds_rows(step.select) for step in found.steps)
 
 
 def output(
