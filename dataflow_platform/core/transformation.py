@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.load_plan import Column
@@ -12,6 +12,8 @@ Rows = Literal["same", "fewer", "more", "anew"]
 """Each row stays one; some are left out; one may become several (or none); none is one of those that came."""
 Tables = Mapping[str, Sequence[Column]]
 """Tables of the destination that a step reads (``schema.table``) and their columns."""
+Dialect = Literal["duckdb", "postgres", "spark", "snowflake", "bigquery"]
+EVERYWHERE: tuple[Dialect, ...] = ("duckdb", "postgres", "spark", "snowflake", "bigquery")
 
 
 FLAG = "_dataflow_flag_"
@@ -75,6 +77,13 @@ class RowsFunction:
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = ("duckdb",)
+    """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
+    instead: ClassVar[str] = "run it with engine: duckdb"
+    """What comes nearest where it does not hold."""
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
+
     @property
     def rows(self) -> Rows:
         """What the step does to the number of rows."""
@@ -117,6 +126,14 @@ class Transformation(ABC):
     def connected(self, keyed: Callable[[str], KeyedClient]) -> Self:
         """The step with a way to open each of its ``connections``, which is not used before a load runs."""
         return self
+
+    def masks(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
+        return ()
+
+    def shows(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` that may be loaded, though they carry what a masked column was made of."""
+        return ()
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""

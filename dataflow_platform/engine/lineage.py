@@ -126,13 +126,13 @@ class Relation:
         columns = {names.get(name, name): sources for name, sources in self.columns.items()}
         return Relation(columns, self.rows, self.rest, self.others)
 
-    def declared(self, made: Mapping[str, Sequence[str]], before: "Relation") -> "Relation":
+    def declared(self, made: Mapping[str, Sequence[str]], before: "Relation", masked: Sequence[str] = ()) -> "Relation":
         """The same, with the sources of columns whose step says itself of which of ``before`` it makes them."""
         columns = dict(self.columns)
         for name, inputs in made.items():
             sources: dict[Origin, Kind] = {}
             for each in inputs:
-                merge(sources, before.of(each) or {}, Kind.TRANSFORMATION)
+                merge(sources, before.of(each) or {}, Kind.TRANSFORMATION, name in masked)
             columns[name] = sources
         return Relation(columns, self.rows, self.rest, self.others)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from dataflow_platform.engine import (
     extract,
+    masking,
     planning,
     pushdown,
     reading_range,
@@ -22,6 +23,10 @@ def preview(load: StreamLoad) -> SchemaPlan:
 
     A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
     """
+    return masking.wordless(load.steps, lambda: _previewed(load))
+
+
+def _previewed(load: StreamLoad) -> SchemaPlan:
     refuse_unfit(load)
     session = load.destination.preview()
     try:

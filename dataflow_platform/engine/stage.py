@@ -17,6 +17,7 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
     engine_limits,
     extract,
+    masking,
     planning,
     pushdown,
     query_errors,
@@ -43,7 +44,7 @@ def stage(load: StreamLoad) -> StagedLoad:
     refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
-        result = _opened(load)
+        result = masking.wordless(load.steps, lambda: _opened(load))
         result.seconds = monotonic() - begun
         return result
 
@@ -130,9 +131,7 @@ def _stage_rows(
     query = _planned(result, extraction, functions)
     assert result.plan is not None
     injection.reach("scanned")
-    if query.counted_at_source and extraction.one_shot:
-        _land(session, extraction)
-        injection.reach("landed")
+    _hold(session, extraction, query)
     ahead = written_once.how(result, query, wanted)
     reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
     becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
@@ -186,7 +185,8 @@ def _planned(
         extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
         upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
-    result.source_types, result.makes_rows = extraction.types, query.makes_rows
+    result.source_types, result.makes_rows = masking.telling_types(extraction.types, query.secret), query.makes_rows
+    result.secret = query.secret
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
@@ -222,10 +222,16 @@ def _put(
     return staged
 
 
-def _land(session: Session, extraction: extract.Extraction) -> None:
-    """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
+def _hold(session: Session, extraction: extract.Extraction, query: transform.Query) -> None:
+    """Keep the rows of a stream that passes once, where the steps drop some: counting them needs a second look."""
+    lands = query.counted_at_source and extraction.one_shot
+    if query.secret and (lands or query.holds_rows):
+        masking.encrypt_spills(session.connection)
+    if not lands:
+        return
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
     session.in_engine(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")
+    injection.reach("landed")
 
 
 def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, wanted: State) -> None:

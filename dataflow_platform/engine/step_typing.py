@@ -14,6 +14,7 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.transformation import FLAG, RowsFunction, flag
 from dataflow_platform.engine import references
 from dataflow_platform.engine.lineage import Relation, of_table
+from dataflow_platform.engine.masking import ClearValues
 from dataflow_platform.engine.step_functions import StepFunctions
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class TypedSteps:
     lineage: Relation
     plain: Mapping[str, str]
     """Source column -> output column, for those that only changed their name."""
+    clear: ClearValues
+    """Where steps mask: what carries clear values by now."""
     steps: list[TypedStep] = field(default_factory=list)
 
 
@@ -62,7 +65,7 @@ def typed(
 ) -> TypedSteps:
     """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it."""
     names = [column.name for column in columns]
-    found = TypedSteps(columns, of_table(names), {name: name for name in names})
+    found = TypedSteps(columns, of_table(names), {name: name for name in names}, ClearValues(of_table(names), steps))
     if steps:
         with _locked_engine(tables) as engine:
             for position, step in enumerate(steps):
@@ -107,24 +110,30 @@ def _add(
     if rows_function is not None:
         given = [column.name for column in rows_function.gives]
         select, after = step_tree.parse(f"SELECT {', '.join(map(quote, given))} FROM input"), list(rows_function.gives)
-        lineage = Relation({name: {} for name in given})
-        found.plain = {}
+        now = {}
     else:
-        brought = step.references()
-        references.bring(brought, functions.connection, engine)
+        references.bring(step.references(), functions.connection, engine)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)
-        beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
-        # What a file says is nobody's column.
-        beside |= {each.name: Relation({name: {} for name in each.columns}) for each in brought}
-        lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
         now = step_tree.untouched(select)
-        found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
+    beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
+    # What a file says is nobody's column.
+    beside |= {each.name: Relation({name: {} for name in each.columns}) for each in step.references()}
+    declared, masked = step.computed_from(before), step.masks(before)
     rules = [flag(rule) for rule in step.rules()]
-    declared = lineage.declared(step.computed_from(before), found.lineage)
-    found.lineage = declared.chosen([column.name for column in after], rules)
-    found.columns = after
+
+    def through(given: Relation) -> Relation:
+        """The lineage behind the step, where ``given`` is that before it."""
+        if rows_function is None:
+            made = query_lineage.lineage_of(select, {**beside, "input": given})
+        else:
+            made = Relation({column.name: {} for column in after})
+        return made.declared(declared, given, masked).chosen([column.name for column in after], rules)
+
+    found.clear.follow(step, before, found.plain, through)
+    found.lineage, found.columns = through(found.lineage), after
+    found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
     found.steps.append(TypedStep(select, after, flagged, rows_function))
 
 

@@ -43,6 +43,14 @@ class Query:
     """The columns that only travel along, for ``origins`` and ``rules``."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """The rules of the steps: name -> what is wrong with a row whose hidden column ``flag(name)`` is TRUE."""
+    selects: tuple[str, ...] = ()
+    """The SELECT of each step, over ``step_0`` (the extracted rows), ``step_1`` and so on."""
+    output: tuple[str, ...] = ()
+    """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
+    secret: frozenset[str] = frozenset()
+    """Source columns of which nothing clear may be written: steps mask what was made of them."""
+    holds_rows: bool = False
+    """The engine has to hold rows to run it, and may spill them."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -78,17 +86,17 @@ def compose(
         # Of rows that are made anew none is the origin; and `*` is what a step may see.
         keep, extracted = (), f"SELECT {', '.join(quote(column.name) for column in columns)} FROM ({extracted})"
     found = step_typing.typed(columns, steps, tables or {}, at, functions)
+    found.clear.refuse(cursor, at)
     names, plain = [column.name for column in found.columns], found.plain
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
-    ctes = _chained(extracted, columns, found, lost, cursor if carried else None, functions)
+    ctes, selects = _chained(extracted, columns, found, lost, cursor if carried else None, functions)
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
-    output = [*names, CARRIED_CURSOR] if carried else names
+    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
+    output = [*names, *([CARRIED_CURSOR] if carried else []), *map(flag, rules)]
     selected = ", ".join(quote(name) for name in output)
     for name, alias in lost.items():
         selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
-    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
-    selected += "".join(f", {quote(flag(rule))}" for rule in rules)
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
@@ -100,7 +108,21 @@ def compose(
         origins={name: lost.get(name, plain.get(name, name)) for name in keep},
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
+        selects=tuple(selects),
+        output=(*output, *lost.values()),
+        secret=found.clear.secret(),
+        holds_rows=_holds_rows(steps, found),
     )
+
+
+def _holds_rows(steps: Sequence[Transformation], found: step_typing.TypedSteps) -> bool:
+    if any(step.rows == "anew" for step in steps):
+        return True
+    if not steps:
+        return False
+    from dataflow_platform.engine import step_tree
+
+    return any(step_tree.holds_rows(step.select) for step in found.steps)
 
 
 def output(
@@ -123,14 +145,14 @@ def _chained(
     lost: Mapping[str, str],
     carried: str | None,
     functions: StepFunctions,
-) -> list[str]:
-    """The common table expressions ``step_0`` (what was extracted) to ``step_<n>``, with what travels along.
+) -> tuple[list[str], list[str]]:
+    """The common table expressions ``step_0`` (what was extracted) to ``step_<n>``, and each step's SELECT in them.
 
     Where rows go through a function over all rows, the chain ends there and begins anew behind it.
     """
     if found.steps:  # the parser is imported where there is something to parse
         from dataflow_platform.engine import step_tree
-    ctes, given = [f"step_0 AS ({extracted})"], columns
+    ctes, selects, given = [f"step_0 AS ({extracted})"], list[str](), columns
     for position, step in enumerate(found.steps):
         if step.rows_function is not None:
             names = ", ".join(quote(column.name) for column in given)
@@ -147,9 +169,10 @@ def _chained(
         # Invariant 2, nothing lost: a filter does not hide a row that a step before has set aside.
         step_tree.keep_too(step.select, [flag(rule) for rule in step.flagged_before])
         step_tree.read_from(step.select, f"step_{position}")
-        ctes.append(f"step_{position + 1} AS ({step.select.sql(dialect='duckdb')})")
+        selects.append(step.select.sql(dialect="duckdb"))
+        ctes.append(f"step_{position + 1} AS ({selects[-1]})")
         given = step.gives
-    return ctes
+    return ctes, selects
 
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:

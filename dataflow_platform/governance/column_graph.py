@@ -49,6 +49,8 @@ class Asset:
     """What it is made by (SQL, settings), to tell whether that has changed."""
     wrong: tuple[str, ...] = ()
     """What keeps it from being made: columns it reads that are not there."""
+    assumed: frozenset[str] = frozenset()
+    """Columns only known because somebody reads them."""
 
     @property
     def complete(self) -> bool:
@@ -200,7 +202,8 @@ def _with_column(asset: Asset, name: str) -> Asset:
         return asset
     old = asset.lineage
     columns = {**old.columns, name: old.of(name) or {}}
-    return replace(asset, lineage=Relation(columns, old.rows, old.rest, old.others))
+    lineage = Relation(columns, old.rows, old.rest, old.others)
+    return replace(asset, lineage=lineage, assumed=asset.assumed | {name})
 
 
 def _readers_first(assets: Mapping[str, Asset]) -> list[str]:

@@ -8,12 +8,14 @@ import duckdb
 
 from dataflow_platform.core.base import Column, RowShape
 from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import transform
 from dataflow_platform.engine.lineage import Origin, Relation, of_table, of_unknown_table
 from dataflow_platform.governance.column_graph import Asset, placed
 from dataflow_platform.governance.guards import guards_of
 from dataflow_platform.governance.source_columns import KnownColumns, SourceColumns
 from dataflow_platform.pipeline.build import DeclaredStream
+from dataflow_platform.pipeline.resolve import Connection
 
 
 class PipelineLineage:
@@ -23,6 +25,7 @@ class PipelineLineage:
         self._streams = {stream.asset.key.to_user_string(): stream for stream in streams}
         self._columns = columns
         self._connection = duckdb.connect(":memory:")
+        self._exposed: set[tuple[str, str]] = set()
         self.assets: dict[str, Asset] = {}
 
     def add(self, others: Mapping[str, Asset]) -> None:
@@ -88,7 +91,7 @@ class PipelineLineage:
         types = {column.name: column.type for column in known.columns}
         query = getattr(stream.asset.stream.options, "query", None)
         if isinstance(query, str):
-            found = _of_query(query, stream.source)
+            found = _of_query(query, stream.source, origin)
             if found is not None:
                 for name in _tables(found):
                     self.assets.setdefault(name, Asset(name, "source", Relation(rest=()), unknown=_UNASKED))
@@ -99,18 +102,19 @@ class PipelineLineage:
     def _stream(self, key: str, stream: DeclaredStream, origin: str, source: SourceColumns) -> Asset:
         asset = stream.asset
         reads = (origin, *self._tables_of(stream))
+        wrong: tuple[str, ...] = ()
         owners = tuple(asset.spec.owners if asset.spec.owners is not None else asset.pipeline.owners)
         try:
             columns, lineage, unknown = self._behind_steps(stream, source)
         except DataflowError as error:
             # A step names a column that nobody has told of: what it makes of it cannot be told either.
-            columns, lineage, unknown = (), Relation(), source.unknown or f"its steps do not fit: {error.what}"
+            wrong = (f"its steps do not fit the columns that are known: {error.what}",)
+            columns, lineage, unknown = (), Relation(), "; ".join(each for each in (source.unknown, *wrong) if each)
         keys = {"": origin, **{name: name.replace(".", "/") for step in asset.steps for name in step.upstream()}}
         relation = placed(lineage, keys)
         guards = guards_of(stream, relation, columns, origin, key)
         types = {column.name: column.type for column in columns}
         made_by = repr((asset.spec.transform, asset.strategy_name, asset.stream.options))
-        wrong = (unknown,) if unknown and not source.unknown else ()
         return Asset(key, "stream", relation, reads, unknown, owners, guards, types, made_by, wrong)
 
     def _tables_of(self, stream: DeclaredStream) -> list[str]:
@@ -130,7 +134,7 @@ class PipelineLineage:
         passes = all(step.selection() is None and step.rows != "anew" for step in steps)
         if source.unknown and passes:
             every = Relation(every.columns, every.rows, rest=("",))
-        return [*columns, *added], every, source.unknown
+        return [*columns, *added], every, source.unknown if passes else ""
 
     def _added(
         self, stream: DeclaredStream, columns: Sequence[Column], lineage: Relation
@@ -146,7 +150,6 @@ class PipelineLineage:
             return [], Relation()
         import sqlglot
 
-        from dataflow_platform.core.sql import quote
         from dataflow_platform.engine.query_lineage import lineage_of
 
         listed = ", ".join(f"{column.value} AS {quote(column.name)}" for column in added)
@@ -157,7 +160,15 @@ class PipelineLineage:
         asset = self.assets.get(table.replace(".", "/"))
         if asset is None:
             return ()
-        return [Column(name, asset.types.get(name) or "VARCHAR") for name in asset.lineage.columns]
+        columns = [Column(name, asset.types.get(name) or "VARCHAR") for name in asset.lineage.columns]
+        schema, _, name = table.rpartition(".")
+        if columns and (schema, name) not in self._exposed:
+            # Steps are bound over tables without rows.
+            listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+            self._connection.execute(f"CREATE TABLE {qualified(schema, name)} ({listed})")
+            self._exposed.add((schema, name))
+        return columns
 
 
 _UNASKED = "the source was not asked"
@@ -183,7 +194,7 @@ def _same_place(reader: DeclaredStream, writer: DeclaredStream) -> bool:
     return bool(told) and all(mine == theirs for mine, theirs in told)
 
 
-def _of_query(query: str, connection: Any) -> Relation | None:
+def _of_query(query: str, connection: Connection, origin: str) -> Relation | None:
     """The lineage of a stream's own query over the source's tables; None where it is not understood."""
     import sqlglot
     from sqlglot import exp
@@ -192,7 +203,9 @@ def _of_query(query: str, connection: Any) -> Relation | None:
     from dataflow_platform.engine.query_lineage import QueryLineage
 
     def table(node: exp.Table) -> Relation:
-        return of_unknown_table("/".join([connection.name, *(part.name for part in node.parts)]))
+        key = "/".join([connection.name, *(part.name for part in node.parts)])
+        # A query is called after its stream, and streams after tables.
+        return of_unknown_table(f"{key} (table)" if key == origin else key)
 
     dialect = connection.type if connection.type in sqlglot.Dialect.classes else None
     try:

@@ -1,12 +1,13 @@
 """A project as it was at a revision of git: its files in a folder of their own, read like the project itself."""
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dataflow_platform.core.errors import ConfigError
@@ -45,8 +46,11 @@ def files_at(folder: Path, revision: str) -> Iterator[Path]:
         yield Path(name) / folder.resolve().relative_to(top.resolve())
 
 
-def manifest_of(project: Path, scratch: Path) -> Manifest:
-    """The manifest of a dbt project; parsed anew below ``scratch`` where files are newer than what setup left."""
+def manifest_of(project: Path, scratch: Path, like: Path | None = None) -> Manifest:
+    """The manifest of a dbt project; parsed anew below ``scratch`` where files are newer than what setup left.
+
+    ``like``: a project much like it that is parsed: dbt reads only what differs.
+    """
     file = project / "target" / "manifest.json"
     if file.is_file():
         parsed = file.stat().st_mtime
@@ -54,8 +58,11 @@ def manifest_of(project: Path, scratch: Path) -> Manifest:
         if all(each.stat().st_mtime <= parsed for each in sources):
             return read_manifest(project)
     target = scratch / project.name
+    target.mkdir(parents=True)
+    with suppress(OSError):
+        shutil.copy((like or project) / "target" / "partial_parse.msgpack", target)
     dbt, into = str(Path(sys.executable).parent / "dbt"), str(target)
-    command = [dbt, "parse", "--quiet", "--no-partial-parse", "--target-path", into, "--log-path", into]
+    command = [dbt, "parse", "--quiet", "--partial-parse", "--target-path", into, "--log-path", into]
     done = subprocess.run(command, cwd=project, check=False, capture_output=True, text=True)
     if done.returncode:
         raise ConfigError(
@@ -83,7 +90,7 @@ def graphs(loaded: Loaded, defs: Path, revision: str, recorded: Recorded) -> tup
         now = [manifest_of(project, Path(scratch) / "now") for project in projects]
         old: Sequence[Manifest] = [
             next((now[place] for place, each in enumerate(projects) if _same_files(project, each)), None)
-            or manifest_of(project, Path(scratch) / f"then{number}")
+            or manifest_of(project, Path(scratch) / f"then{number}", projects[0] if projects else None)
             for number, project in enumerate(old_projects)
         ]
         base = project_lineage(then, old, recorded)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from dataflow_platform.core.base import Column
@@ -53,7 +54,7 @@ class KnownColumns:
             if discovered.beside(connection).is_file() or discovered.cached(connection).is_file():
                 try:
                     for table in discovered.tables(connection):
-                        known[table.name] = tuple(Column(each.name, each.type) for each in table.columns)
+                        known[table.name] = _typed({each.name: each.type for each in table.columns})
                 except DataflowError:
                     known = {}  # unreadable, or of another server: the columns are not known then
             self._tables[connection.name] = known
@@ -61,4 +62,15 @@ class KnownColumns:
 
 
 def _typed(columns: Mapping[str, str]) -> tuple[Column, ...]:
-    return tuple(Column(name, kind) for name, kind in columns.items())
+    return tuple(Column(name, _spelled(kind)) for name, kind in columns.items())
+
+
+@cache
+def _spelled(kind: str) -> str:
+    """A type as DuckDB spells it; a text where it is a type of the source's own."""
+    import duckdb
+
+    try:
+        return str(duckdb.sqltype(kind))
+    except duckdb.Error:
+        return "VARCHAR"

@@ -9,6 +9,7 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import found, names_of
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 _PLACE = "_dataflow_place"
 
@@ -44,6 +45,7 @@ class Similar(Spec):
 class Deduplicate(Spec, Transformation):
     """Keeps one row for each key, or of those that are alike: the first by an order."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
     shorthand: ClassVar[str | None] = "by"
 
     by: list[str] | str = Field(
