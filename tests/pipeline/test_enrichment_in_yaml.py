@@ -221,23 +221,24 @@ def test_a_model_scores_the_rows(yaml_project: Write) -> None:
 
 def test_entities_are_resolved(yaml_project: Write) -> None:
     steps = """\
-cast: {uid: uuid, price: 'decimal(9,2)', seen: timestamptz}
+cast: {uid: uuid, price: 'decimal(9,2)', seen: timestamptz, note: json}
 resolve_entities: {key: id, blocking: [[surname], [given, born]], certain: [[given, surname, born]], \
 comparisons: {given: jaro_winkler, surname: {by: levenshtein, at: [1]}, born: days}, match: 0.9}
 """
     # A hundred persons whose names are digests; each stands there again, every second with a letter left out.
-    lines = ["id,given,surname,born,uid,price,seen"]
+    lines = ["id,given,surname,born,uid,price,seen,note"]
     for person in range(100):
         given, surname = (md5(f"{word}{person % 30}".encode()).hexdigest()[:8] for word in ("given", "surname"))
         born, uid = date(1950, 1, 1) + timedelta(person * 7919 % 20000), UUID(int=person)
-        rest = f"{born},{uid},{person}.50,2024-01-01 00:00:00+00"
+        rest = f"{born},{uid},{person}.50,2024-01-01 00:00:00+00,[1]"
         lines += [f"{person},{given},{surname},{rest}", f"{1000 + person},{given},{surname[person % 2 :]},{rest}"]
     folder = project(yaml_project, steps, "\n".join(lines) + "\n")
     result = materialized(folder)
-    assert rows(folder, "SELECT count(*), count(DISTINCT cluster_id), count(*) FILTER (id % 1000 = cluster_id) FROM shop.customers") == [(200, 100, 200)]  # fmt: skip  # noqa: E501
+    counted = "SELECT count(*), count(DISTINCT cluster_id), count(*) FILTER (id % 1000 = cluster_id)"
+    assert rows(folder, f"{counted} FROM shop.customers") == [(200, 100, 200)]
     kinds = dict(rows(folder, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'customers'"))
-    assert [kinds[name] for name in ("uid", "price", "seen", "cluster_id", "match_weight", "review_with")] == [
-        "UUID", "DECIMAL(9,2)", "TIMESTAMP WITH TIME ZONE", "BIGINT", "DOUBLE", "BIGINT",
+    assert [kinds[name] for name in ("uid", "price", "seen", "note", "cluster_id", "match_weight", "review_with")] == [
+        "UUID", "DECIMAL(9,2)", "TIMESTAMP WITH TIME ZONE", "JSON", "BIGINT", "DOUBLE", "BIGINT",
     ]  # fmt: skip
     (event,) = result.get_asset_materialization_events()
     lineage: Any = event.step_materialization_data.materialization.metadata["dagster/column_lineage"].value
