@@ -133,7 +133,7 @@ def output(
     at: StepAt = by_position,
 ) -> tuple[Sequence[Column], Relation]:
     """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
-    with step_functions.opened(connection) as functions:
+    with step_functions.opened(connection, only_types=True) as functions:
         found = step_typing.typed(columns, steps, tables, at, functions)
         return found.columns, found.lineage
 

@@ -11,6 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from dataflow_platform.connectors.duckdb import DuckDB
+from dataflow_platform.core.errors import DataError
+from dataflow_platform.engine.replay import Selection, replay
 from dataflow_platform.pipeline.loader import load_folder
 from tests.fixtures.rest_api import Seen, Stub, reply
 from tests.fixtures.yaml_project import INBOX, Write
@@ -83,6 +85,23 @@ def test_a_reference_file_of_the_project_is_looked_into(yaml_project: Write) -> 
     assert rows(folder, "SELECT id, country FROM shop.customers ORDER BY id") == [(1, "Germany"), (3, None)]
 
 
+def test_a_row_in_quarantine_is_replayed_once_its_key_is_known(yaml_project: Write) -> None:
+    steps = "lookup: {file: lands.csv, by: {land: code}, columns: {name: country}, misfit: quarantine}"
+    folder = project(yaml_project, steps, "id,land\n1,de\n2,xx\n")
+    lands = folder / "lands.csv"
+    lands.write_text("code,name\nde,Germany\n")
+    materialized(folder)
+    load = load_folder(folder / "defs").built.loads["shop", "customers"]
+    assert replay(load(), Selection(), "somebody").still_bad == 1
+    lands.write_text("code,name\nde,Germany\nxx,Nowhere\nxx,Elsewhere\n")
+    # As in a load: a row would become two.
+    with pytest.raises(DataError, match=r"lands\.csv has a key more than once"):
+        replay(load(), Selection(), "somebody")
+    lands.write_text("code,name\nde,Germany\nxx,Nowhere\n")
+    assert replay(load(), Selection(), "somebody").loaded == 1
+    assert rows(folder, "SELECT id, country FROM shop.customers ORDER BY id") == [(1, "Germany"), (2, "Nowhere")]
+
+
 def test_a_key_twice_fails_before_a_row_is_staged(yaml_project: Write) -> None:
     steps = "lookup: {file: lands.csv, by: {land: code}, columns: {name: country}, misfit: 'null'}"
     folder = project(yaml_project, steps, "id,land\n1,de\n")
@@ -114,12 +133,15 @@ def crm_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_api_is_asked_once_for_each_key(yaml_project: Write, stub: Stub) -> None:
+    stub.on("/c/", lambda _: [{"name": "everybody"}, {"name": "else"}])
+    stub.on("/", lambda _: {"data": {"name": "the API itself"}})
     stub.on("/c/a b", lambda _: {"data": {"name": "Ada", "points": 1.10, "tags": ["x"]}})
     stub.on("/c/2", lambda _: {"data": {"name": None, "points": 7}})
     step = """\
 lookup: {api: {connection: crm, path: 'c/{key}', records: data, types: {points: 'decimal(9,2)'}}, by: {key: id}, \
 columns: [name, points, tags], misfit: quarantine}"""
-    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(9)) + "9,\n"
+    # The last two would ask for the path above, and for the whole list.
+    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(9)) + '9,\n10,..\n11,""\n'
     folder = asked(yaml_project, stub, step, customers)
     materialized(folder)
     taken = "SELECT name, points::VARCHAR, tags, count(*) FROM shop.customers GROUP BY ALL ORDER BY ALL NULLS LAST"
