@@ -123,7 +123,7 @@ def output(
     at: StepAt = by_position,
 ) -> tuple[Sequence[Column], Relation]:
     """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
-    with step_functions.opened(connection) as functions:
+    with step_functions.opened(connection, only_types=True) as functions:
         found = step_typing.typed(columns, steps, tables, at, functions)
         return found.columns, found.lineage
 
@@ -149,7 +149,9 @@ def _chained(
             relation = functions.pass_rows(
                 f"WITH {', '.join(ctes)} SELECT {names} FROM step_{position}", step.rows_function
             )
-            ctes = [f"step_{position} AS (SELECT * FROM {relation})"]
+            # Arrow has no UUID or JSON of its own: what comes back is brought into the declared types.
+            typed = ", ".join(f"CAST({quote(each.name)} AS {each.type}) AS {quote(each.name)}" for each in step.gives)
+            ctes = [f"step_{position} AS (SELECT {typed} FROM {relation})"]
         for name, alias in lost.items():
             step_tree.carry(step.select, name if position == 0 else alias, alias)
         if carried is not None:
