@@ -45,7 +45,8 @@ CHAINS: dict[str, tuple[Steps, str]] = {
         ],
         "SELECT id, changed, day, name AS customer, nullif(upper(nfc_normalize(city)), '') AS city, amount, "
         "coalesce(quantity, 0) AS quantity, active IS NOT DISTINCT FROM TRUE AS active_True, "
-        "active IS NOT DISTINCT FROM FALSE AS active_False, CASE WHEN quantity < 10 THEN 'a' WHEN quantity < 20 THEN 'b' WHEN quantity < 30 THEN 'c' ELSE 'd' END AS size FROM {rows}",
+        "active IS NOT DISTINCT FROM FALSE AS active_False, CASE WHEN quantity < 10 THEN 'a' "
+        "WHEN quantity < 20 THEN 'b' WHEN quantity < 30 THEN 'c' ELSE 'd' END AS size FROM {rows}",
     ),
     "aggregate": (
         [{"aggregate": {"by": ["city"], "compute": {"orders": "count(*)", "total": "sum(amount)"}}}],
