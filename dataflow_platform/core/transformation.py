@@ -1,9 +1,9 @@
 """What a transformation is: a step of a stream that becomes a part of one query."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from dataflow_platform.core.load_plan import Column
 
@@ -11,6 +11,8 @@ Rows = Literal["same", "fewer", "more", "anew"]
 """Each row stays one; some are left out; one may become several (or none); none is one of those that came."""
 Tables = Mapping[str, Sequence[Column]]
 """Tables of the destination that a step reads (``schema.table``) and their columns."""
+Dialect = Literal["duckdb", "postgres", "spark", "snowflake", "bigquery"]
+EVERYWHERE: tuple[Dialect, ...] = ("duckdb", "postgres", "spark", "snowflake", "bigquery")
 
 
 FLAG = "_dataflow_flag_"
@@ -30,8 +32,39 @@ class Promise:
     fix: str
 
 
+@dataclass(frozen=True)
+class EngineFunction:
+    """A function of Python that the SELECT of a step calls by its ``name``, once for each batch of rows.
+
+    ``call`` gets one Arrow array for each of ``takes`` and gives an array of ``gives`` (DuckDB types), as long as they
+    are. NULL is given to it like any value. A DataflowError it raises is what the load fails with.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    call: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class RowsFunction:
+    """A function of Python over all rows of the stream: a step that is no SQL.
+
+    ``call`` gets a ``pyarrow.RecordBatchReader`` of the step's columns and gives one that has the columns ``gives``, in
+    any order. It reads while it is read from: rows need not fit into memory.
+    """
+
+    gives: tuple[Column, ...]
+    call: Callable[[Any], Any]
+
+
 class Transformation(ABC):
     """One step of a stream. A subclass is also a ``Spec`` or a pydantic RootModel: what YAML holds."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = ("duckdb",)
+    """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
+    instead: ClassVar[str] = "run it with engine: duckdb"
+    """What comes nearest where it does not hold."""
 
     @property
     def rows(self) -> Rows:
@@ -52,6 +85,18 @@ class Transformation(ABC):
         """
         return {}
 
+    def functions(self, columns: Sequence[Column]) -> tuple[EngineFunction, ...]:
+        """The functions of Python that the SELECT over ``columns`` calls."""
+        return ()
+
+    def rows_function(self, columns: Sequence[Column]) -> RowsFunction | None:
+        """What gives the step's rows in place of its SELECT; its ``rows`` are "anew" then."""
+        return None
+
+    def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
+        """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
+        return {}
+
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""
         return ()
@@ -59,6 +104,11 @@ class Transformation(ABC):
     def promises(self) -> tuple[Promise, ...]:
         """What has to be true of those tables."""
         return ()
+
+    @property
+    def needs_all(self) -> bool:
+        """What it makes of a row hangs on the rows beside it: those of one batch are not enough."""
+        return self.rows == "anew"
 
     def condition(self) -> str | None:
         """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""

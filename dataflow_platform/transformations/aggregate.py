@@ -1,6 +1,7 @@
 """Transformation ``aggregate``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -8,10 +9,13 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import chosen, names_of, refuse_known
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Aggregate(Spec, Transformation):
     """Makes one row of each group of rows. It needs all rows: the stream has no cursor."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     by: list[str] = Field(
         default_factory=list,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -9,10 +10,13 @@ from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, literal_as_written, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Bucket(Spec, Transformation):
     """Puts numbers into named ranges, in a new text column. NULL stays NULL."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     column: str = Field(description="The column of numbers.")
     bounds: list[int | float] = Field(

@@ -10,7 +10,7 @@ from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
 from dataflow_platform.core.expression import data_type
 from dataflow_platform.core.projection import found, projected
-from dataflow_platform.core.transformation import flag
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect, flag
 
 _WITH_FORMAT = ("DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ")
 
@@ -44,6 +44,8 @@ class CastTo(Spec):
 
 class Cast(RootModel[dict[str, CastTo]], Transformation):
     """Changes the types of columns."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

@@ -9,6 +9,7 @@ from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, projected
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 # Unicode's White_Space, and the marks without width that copied texts bring along.
 _BLANKS = (
@@ -20,6 +21,7 @@ _RUN = f"[{_BLANKS}]+"
 class Clean(Spec, Transformation):
     """Brings texts into one form: blanks, accents made of two signs, empty texts, case."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
     shorthand: ClassVar[str | None] = "columns"
 
     columns: list[str] = Field(

@@ -1,6 +1,7 @@
 """Transformation ``derive``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
@@ -9,10 +10,13 @@ from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import names_of, projected
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Derive(RootModel[dict[str, str]], Transformation):
     """Computes new columns, or new values of existing ones, with SQL expressions."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

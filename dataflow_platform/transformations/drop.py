@@ -1,16 +1,20 @@
 """Transformation ``drop``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, names_of, projected
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Drop(RootModel[list[str]], Transformation):
     """Leaves the listed columns out; the others stay as they are."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import chosen, names_of, projected
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 Statistic = Literal["mean", "median", "mode", "min", "max"]
 _SETTINGS = "value, from_row or statistic"
@@ -18,6 +19,8 @@ _SETTINGS = "value, from_row or statistic"
 
 class Fill(Spec, Transformation):
     """Puts a value in the place of NULL: a constant, that of a neighbouring row, or a statistic of the column."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     columns: list[str] = Field(min_length=1, description="The columns to fill.")
     value: bool | int | float | datetime | date | str | None = Field(

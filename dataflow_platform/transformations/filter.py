@@ -1,6 +1,7 @@
 """Transformation ``filter``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
@@ -9,10 +10,13 @@ from dataflow_platform.core.base import Column, Rows, Tables, Transformation
 from dataflow_platform.core.condition import SqlOrCondition
 from dataflow_platform.core.expression import expression
 from dataflow_platform.core.projection import names_of
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Filter(RootModel[SqlOrCondition], Transformation):
     """Keeps the rows for which a condition is true."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

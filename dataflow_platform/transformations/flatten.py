@@ -14,6 +14,7 @@ from dataflow_platform.core.sql import quote
 class Flatten(Spec, Transformation):
     """Makes a column of each field of a structure, also of structures inside. Lists and maps stay as they are."""
 
+    instead: ClassVar[str] = "read the fields as columns at the source"
     shorthand: ClassVar[str | None] = "columns"
 
     columns: list[str] = Field(

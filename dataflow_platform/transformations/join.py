@@ -1,7 +1,7 @@
 """Transformation ``join``."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,10 +10,13 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found, names_of, refuse_known
 from dataflow_platform.core.sql import find_column, qualified, quote
 from dataflow_platform.core.table_name import TableName
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Join(Spec, Transformation):
     """Looks each row up in another table of the destination: takes columns of it, or keeps rows by it."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     table: TableName = Field(description="The other table, as `schema.table`.")
     by: list[str] | dict[str, str] = Field(

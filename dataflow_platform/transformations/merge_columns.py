@@ -1,16 +1,20 @@
 """Transformation ``merge_columns``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import chosen, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class MergeColumns(Spec, Transformation):
     """Writes the values of several columns into one text, one behind the other."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     columns: list[str] = Field(min_length=2, description="The columns, in the order of the text.")
     separator: str = Field(default=" ", description="What stands between two values.")

@@ -1,16 +1,20 @@
 """Transformation ``one_hot``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class OneHot(Spec, Transformation):
     """Makes a boolean column of each value of a column: true where the row has it."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     column: str = Field(description="The column.")
     values: list[bool | int | str] = Field(

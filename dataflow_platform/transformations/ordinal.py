@@ -1,6 +1,7 @@
 """Transformation ``ordinal``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -8,10 +9,13 @@ from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Ordinal(Spec, Transformation):
     """Gives each value of a column its place in a declared order, from 0, in a new column."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     column: str = Field(description="The column.")
     values: list[int | str] = Field(

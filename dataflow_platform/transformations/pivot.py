@@ -1,7 +1,7 @@
 """Transformation ``pivot``."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,10 +9,13 @@ from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformati
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import chosen, found, refuse_known
 from dataflow_platform.core.sql import literal_as_written, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Pivot(Spec, Transformation):
     """Makes one row of each group and a column of each value. It needs all rows: the stream has no cursor."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     by: list[str] = Field(min_length=1, description="The columns that make a group.")
     column: str = Field(description="The column whose values become columns.")

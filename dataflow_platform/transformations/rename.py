@@ -1,6 +1,7 @@
 """Transformation ``rename``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
@@ -8,10 +9,13 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import names_of
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Rename(RootModel[dict[str, str]], Transformation):
     """Gives columns new names; values and order stay."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

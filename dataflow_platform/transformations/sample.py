@@ -14,6 +14,7 @@ from dataflow_platform.core.sql import quote
 class Sample(Spec, Transformation):
     """Keeps a share of the rows, the same ones in every run: a row is chosen by what it holds, not by chance."""
 
+    instead: ClassVar[str] = "a filter on a column of numbers"
     shorthand: ClassVar[str | None] = "percent"
 
     percent: float = Field(gt=0, lt=100, description="How many of a hundred rows are kept, about.")

@@ -1,6 +1,7 @@
 """Transformation ``select``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
@@ -8,10 +9,13 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Select(RootModel[list[str]], Transformation):
     """Keeps the listed columns, in the listed order."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,16 +1,21 @@
 """Transformation ``split_column``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.projection import found, projected, refuse_known
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import Dialect
 
 
 class SplitColumn(Spec, Transformation):
     """Splits a text at a separator into several columns."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = ("duckdb", "postgres")
+    instead: ClassVar[str] = "derive with split_part()"
 
     column: str = Field(description="The text column.")
     separator: str = Field(min_length=1, description="What stands between the parts, as it is (no pattern).")

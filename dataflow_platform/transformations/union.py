@@ -9,11 +9,13 @@ from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformati
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.table_name import TableName
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Union(Spec, Transformation):
     """Adds the rows of another table of the destination. It needs all rows: the stream has no cursor."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
     shorthand: ClassVar[str | None] = "table"
 
     table: TableName = Field(

@@ -14,6 +14,7 @@ from dataflow_platform.core.sql import quote
 class Unnest(Spec, Transformation):
     """Makes a row of each element of a list; the other columns are repeated."""
 
+    instead: ClassVar[str] = "make the rows at the source"
     shorthand: ClassVar[str | None] = "column"
 
     column: str = Field(description="The column with the list; it holds the element then.")

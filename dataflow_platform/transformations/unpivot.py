@@ -1,6 +1,7 @@
 """Transformation ``unpivot``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -12,6 +13,8 @@ from dataflow_platform.core.sql import literal, quote
 
 class Unpivot(Spec, Transformation):
     """Makes a row of each of several columns: its name and its value; the other columns are repeated."""
+
+    instead: ClassVar[str] = "one derive and a union for each column"
 
     columns: list[str] = Field(min_length=1, description="The columns, all of one type.")
     name: str = Field(default="name", description="The new column for their names.")
