@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -22,6 +23,7 @@ from dataflow_platform.load_strategies.replace import Replace
 from dataflow_platform.transformations.derive import Derive
 from tests.engine.test_page_ranges import BEFORE, bank
 from tests.engine.test_page_ranges import load as load_into_duckdb
+from tests.reliability import processes
 
 __all__ = ["bank"]
 
@@ -90,6 +92,30 @@ def test_what_fails_in_one_part_fails_the_load_and_leaves_nothing(
     with bank.consistent():
         publish(stage(load(bank, tmp_path)))
     assert there(tmp_path) == BEFORE
+
+
+def load_and_die(given: tuple[dict[str, Any], str, str], parent: Connection) -> None:
+    """Load by two writers; killed at a point where one is named."""
+    fields, folder, point = given
+    source._threads = lambda engine: 2
+    injection.arm(injection.kill_at(point) if point else None)
+    bank = Postgres(**fields)
+    parent.send("it begins")
+    with bank.consistent():
+        parent.send(publish(stage(load(bank, Path(folder)))).rows_loaded)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("point", ["staged", "files_written"])
+def test_a_killed_load_leaves_the_next_one_nothing_of_both_writers(bank: Postgres, tmp_path: Path, point: str) -> None:
+    killed, _ = processes.fork(load_and_die, (bank.model_dump(), str(tmp_path), point))
+    assert killed
+    left = files(tmp_path)
+    assert len(left) == 2
+    assert processes.fork(load_and_die, (bank.model_dump(), str(tmp_path), "")) == (False, BEFORE[0])
+    assert there(tmp_path) == BEFORE
+    assert len(files(tmp_path)) == 2
+    assert not set(files(tmp_path)) & set(left)
 
 
 def test_statements_run_at_once_and_the_first_error_ends_the_others() -> None:
