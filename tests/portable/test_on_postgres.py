@@ -1,6 +1,6 @@
 """The steps run by PostgreSQL give what they give in DuckDB: values, types, NULLs, their order, collation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from dataflow_platform.core.base import Column, Tables
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import portable, transform
 from dataflow_platform.engine.portable.query import SETTINGS
-from tests.fixtures.postgres import SUPERUSER_PASSWORD
 from tests.portable.compared import sorted_rows
 from tests.portable.pipelines import PORTABLE, Pipeline, pipelines, steps_of
 from tests.portable.rows import COLUMNS, Rows, rows, source
@@ -28,52 +26,17 @@ _OIDS = {
 """The type PostgreSQL has to give for each of DuckDB's; 1700 is numeric."""
 
 
-_LOCALES = (
-    # The order of a language, where the machine has one; else a builtin whose lower() and upper() are not DuckDB's.
-    "LOCALE_PROVIDER libc LOCALE 'en_US.UTF-8'",
-    "LOCALE 'C' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST'",
-)
-
-
-def _create(cursor: Any) -> None:
-    """A database that neither compares texts nor writes them small as DuckDB does."""
-    import psycopg2
-
-    for locale in _LOCALES:
-        try:
-            cursor.execute(f"CREATE DATABASE portable TEMPLATE template0 ENCODING 'UTF8' {locale}")
-            return
-        except psycopg2.Error:
-            continue
-    raise AssertionError("no locale")
-
-
 @pytest.fixture(scope="module")
-def postgres(postgres_server: PostgresServer) -> Iterator[Any]:
-    """A cursor of a session with the settings the queries take for granted."""
-    import psycopg2
-
-    connection = psycopg2.connect(
-        host="127.0.0.1", port=postgres_server.port, user="postgres", password=SUPERUSER_PASSWORD, dbname="postgres"
-    )
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute("DROP DATABASE IF EXISTS portable")
-    _create(cursor)
-    connection.close()
-    connection = psycopg2.connect(
-        host="127.0.0.1", port=postgres_server.port, user="postgres", password=SUPERUSER_PASSWORD, dbname="portable"
-    )
-    connection.autocommit = True
-    cursor = connection.cursor()
+def postgres(linguistic_postgres: Any) -> Any:
+    """A cursor of a session with the settings the queries take for granted, and the table side.other."""
     for setting in SETTINGS["postgres"]:
-        cursor.execute(setting)
-    cursor.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(_OTHER_ROWS, 'postgres', OTHER)}")
-    yield cursor
-    connection.close()
+        linguistic_postgres.execute(setting)
+    linguistic_postgres.execute("DROP SCHEMA IF EXISTS side CASCADE; CREATE SCHEMA side")
+    linguistic_postgres.execute(f"CREATE TABLE side.other AS {source(_OTHER_ROWS, 'postgres', OTHER)}")
+    return linguistic_postgres
 
 
-def run_both(postgres: Any, pipeline: Pipeline, values: Rows) -> str | None:
+def run_both(postgres: Any, pipeline: Pipeline, values: Rows, say: Callable[[str], object] = print) -> str | None:
     """Run the pipeline over ``values`` in both and compare; why nothing could be compared, if so."""
     import psycopg2
 
@@ -84,9 +47,8 @@ def run_both(postgres: Any, pipeline: Pipeline, values: Rows) -> str | None:
         query = transform.compose(connection, source(values, "duckdb"), COLUMNS, steps, None, tables=TABLES)
         there = portable.translate(
             connection, query, COLUMNS, steps, source(values, "postgres"), "postgres", transform.by_position,
-            [name for name, _ in pipeline], TABLES,
         )  # fmt: skip
-        note(there.sql)
+        say(there.sql)
         try:
             expected = connection.execute(query.sql).fetchall()
         except duckdb.Error as error:
@@ -116,7 +78,7 @@ def test_generated_pipelines_give_the_same(postgres: Any, data: st.DataObject) -
     values = data.draw(rows())
     pipeline = data.draw(pipelines(COLUMNS, OTHER))
     try:
-        why = run_both(postgres, pipeline, values)
+        why = run_both(postgres, pipeline, values, note)
     except ConfigError as error:
         # The generator makes only what is said to hold.
         pytest.fail(f"{pipeline} was refused: {error}")

@@ -13,6 +13,7 @@ behind the last: one or more. In a template ``{rest}`` is all but the first, ``{
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dataflow_platform.core.transformation import Dialect
 
@@ -120,7 +121,7 @@ FUNCTIONS: dict[str, list[Function]] = {
                               "string_to_array({0}, {1}) END)")],
     "list_extract": [Function("list start", "({0})[{1}]")],
     "list_slice": [Function("list start big", "({0})[{1}:{2}]")],
-    "array_to_string": [Function("list text1", "array_to_string({0}, {1})")],
+    "array_to_string": [Function("list text", "array_to_string({0}, {1})")],
     # numbers
     "abs": [_all("number", "abs({0})")],
     "ceil": [_but_bigquery("decimal", "ceil({0})"), Function("double", "ceil({0})", None, None, "ceil({0})")],
@@ -227,7 +228,7 @@ FUNCTIONS: dict[str, list[Function]] = {
 }  # fmt: skip
 ALIASES = {
     "lcase": "lower", "ucase": "upper", "len": "length", "char_length": "length", "character_length": "length",
-    "octet_length": "strlen", "prefix": "starts_with", "suffix": "ends_with", "instr": "strpos", "position": "strpos",
+    "prefix": "starts_with", "suffix": "ends_with", "instr": "strpos", "position": "strpos",
     "substr": "substring", "str_split": "string_split", "string_to_array": "string_split", "ceiling": "ceil",
     "power": "pow", "ifnull": "coalesce", "dayofmonth": "day", "weekday": "dayofweek",
     "weekofyear": "week", "datediff": "date_diff", "datetrunc": "date_trunc", "datepart": "date_part",
@@ -240,7 +241,10 @@ DATE_PARTS = {
     "dayofweek": "dayofweek", "week": "week", "weekofyear": "week", "isoyear": "isoyear", "epoch": "epoch",
 }  # fmt: skip
 """The units of EXTRACT and date_part() -> the function that gives them."""
+REWRITTEN_BY_CODE = frozenset({"nullif", "date_part", "datepart"})
+"""Functions that are written by ``calls`` in every dialect."""
 INSTEAD = {
+    "nfc_normalize": "the step clean with nfc: false",
     "median": "avg(), or min() and max()",
     "mode": "a dbt model over the loaded table",
     "any_value": "min() or max()",
@@ -266,6 +270,36 @@ INSTEAD = {
     "approx_quantile": "avg()",
 }
 """The nearest that holds in more dialects."""
+
+
+Status = Literal["same", "rewritten", "unsupported"]
+
+
+def status(name: str, dialect: Dialect) -> Status:
+    """What becomes of a function of the expression language in the dialect; what is not in the table is unsupported."""
+    if dialect == "duckdb":
+        return "same"
+    if name in REWRITTEN_BY_CODE:
+        return "rewritten"
+    known = [(form.takes.split(), form.template(dialect)) for form in forms(name)]
+    if not any(template for _, template in known):
+        return "unsupported"
+    return "same" if all(_is_plain(name, takes, template) for takes, template in known) else "rewritten"
+
+
+def _is_plain(name: str, takes: list[str], template: str | None) -> bool:
+    """The call stands as it is, whatever its arguments are."""
+    arguments = ", ".join(f"{{{place}}}" for place in range(len(takes)))
+    said = (template or "").replace("{over}", "").replace("{distinct}", "")
+    return said in (f"{name}({arguments})", f"{name}({{*}})") and not any(word.startswith("=") for word in takes)
+
+
+def restrictions(name: str) -> list[str]:
+    """What its arguments have to be, form by form, where that is not any value of their type."""
+    return [form.takes for form in forms(name) if any(word.strip("*") in CONSTANTS for word in form.takes.split())]
+
+
+CONSTANTS = frozenset({"text1", "plain", "pattern", "simple_pattern", "format", "place", "start", "g", "blanks"})
 
 
 def forms(name: str) -> list[Function]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 from sqlglot import exp
 
-from dataflow_platform.core.base import Column, Tables, Transformation
+from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.transformation import Dialect
 from dataflow_platform.engine.portable.literals import identifier
@@ -38,8 +38,18 @@ class Translation:
     """A query of ``dialect`` that gives the rows of the steps; run ``settings`` first."""
 
     dialect: Dialect
-    sql: str
+    steps: tuple[str, ...]
+    """The first rows, then each step: the query of step_0, step_1 and so on."""
+    last: str
     settings: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """The whole query, a step a line."""
+        if not self.steps:
+            return self.last
+        named = ",\n".join(f"step_{place} AS ({text})" for place, text in enumerate(self.steps))
+        return f"WITH {named}\n{self.last}"
 
 
 def source_of(columns: Sequence[Column], table: str, dialect: Dialect) -> str:
@@ -55,19 +65,17 @@ def translate(
     source: str,
     dialect: Dialect,
     at: StepAt,
-    names: Sequence[str],
-    tables: Tables | None = None,
 ) -> Translation:
     """``query``, composed of ``steps`` over ``columns``, in ``dialect``; ``source`` is its SQL for the first rows.
 
     ConfigError ``portable.step`` or ``portable.unsupported``, placed ``at`` the step, where a step does not hold
-    there. ``names``: what each step is called. ``connection`` knows the ``tables`` that the steps read.
+    there. ``connection`` knows the tables that the steps read.
     """
     if dialect == "duckdb":
-        return Translation(dialect, query.sql, SETTINGS[dialect])
+        return Translation(dialect, (), query.sql, SETTINGS[dialect])
     for place, step in enumerate(steps):
-        _refuse_step(step, names[place], dialect, at(place))
-    parts = [f"step_0 AS ({_collated(source, columns, dialect)})"]
+        _refuse_step(step, dialect, at(place))
+    parts = [_collated(source, columns, dialect)]
     known = list(columns)
     for place, text in enumerate(query.selects):
         try:
@@ -77,19 +85,22 @@ def translate(
             known = types.columns(tree)
             _refuse_names(known, dialect)
         except DataflowError as error:
-            error.what = f"step {names[place]}: {error.what}"
+            error.what = f"step {step_name(type(steps[place]))}: {error.what}"
             raise error.at(at(place)) from None
-        parts.append(f"step_{place + 1} AS ({written})")
+        parts.append(written)
     last = ", ".join(identifier(name, dialect) for name in query.output)
-    return Translation(
-        dialect, f"WITH {', '.join(parts)} SELECT {last} FROM step_{len(query.selects)}", SETTINGS[dialect]
-    )
+    return Translation(dialect, tuple(parts), f"SELECT {last} FROM step_{len(query.selects)}", SETTINGS[dialect])
 
 
-def _refuse_step(step: Transformation, name: str, dialect: Dialect, at: Location) -> None:
+def step_name(step: type[Transformation]) -> str:
+    """What YAML calls a step: the name of its file."""
+    return step.__module__.rpartition(".")[2]
+
+
+def _refuse_step(step: Transformation, dialect: Dialect, at: Location) -> None:
     if dialect not in step.holds:
         raise ConfigError(
-            "portable.step", f"the step {name} does not hold in {dialect}, it does in {', '.join(step.holds)}",
+            "portable.step", f"the step {step_name(type(step))} does not hold in {dialect}, it does in {', '.join(step.holds)}",
             where=at, fix=f"nearest: {step.instead}",
         )  # fmt: skip
 
