@@ -1,7 +1,8 @@
 """An expression for each function that holds in some dialect, over the columns of ``rows``; aliases take the same."""
 
 EXAMPLES = {
-    "lower": "lower(t)", "upper": "upper(t)", "length": "length(t)", "strlen": "strlen(t)", "bit_length": "bit_length(t)",
+    "lower": "lower(t)", "upper": "upper(t)", "length": "length(t)", "strlen": "strlen(t)",
+    "bit_length": "bit_length(t)",
     "ascii": "ascii(t)", "concat": "concat(t, i, NULL, d, o)", "concat_ws": "concat_ws('-', t, u, i)",
     "contains": "contains(t, u)", "starts_with": "starts_with(t, u)", "ends_with": "ends_with(t, u)",
     "strpos": "strpos(t, 'a')", "left": "left(t, 2)", "right": "right(t, 2)", "substring": "substring(t, 2, 3)",
@@ -19,7 +20,8 @@ EXAMPLES = {
     "sign": "sign(p)", "sqrt": "sqrt(abs(i))", "exp": "round(exp(i % 5), 6)", "ln": "round(ln(abs(i) + 1), 6)",
     "log10": "round(log10(abs(i) + 1), 6)", "log": "round(log(abs(i) + 1), 6)", "pow": "pow(i % 9, 2)",
     "mod": "mod(i, j)", "isnan": "isnan(x)", "isfinite": "isfinite(x)", "isinf": "isinf(x)", "xor": "xor(i, j)",
-    "coalesce": "coalesce(i, j, 0)", "nullif": "nullif(i, p)", "greatest": "greatest(t, u, 'b')", "least": "least(i, p)",
+    "coalesce": "coalesce(i, j, 0)", "nullif": "nullif(i, p)", "greatest": "greatest(t, u, 'b')",
+    "least": "least(i, p)",
     "year": "year(d)", "month": "month(m)", "day": "day(d)", "quarter": "quarter(m)", "dayofyear": "dayofyear(d)",
     "hour": "hour(m)", "minute": "minute(m)", "second": "second(m)", "isodow": "isodow(d)",
     "dayofweek": "dayofweek(m)", "week": "week(d)", "isoyear": "isoyear(d)", "epoch": "epoch(m)",

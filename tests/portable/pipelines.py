@@ -5,9 +5,11 @@ from typing import Any
 
 import duckdb
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column, Transformation
+from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.engine import transform
 from tests.portable.rows import TEXTS
@@ -27,10 +29,12 @@ _TEXT_CALLS = (
 _CALLS: dict[str, tuple[str, ...]] = {
     "t": _TEXT_CALLS,
     "i": (
-        "({i} % 100) + ({i} % 100)", "({i} % 10) * ({i} % 10)", "{i} % {i}", "- ({i} % 50)", "abs({i} % 9)", "coalesce({i}, 0)",
+        "({i} % 100) + ({i} % 100)", "({i} % 10) * ({i} % 10)", "{i} % {i}", "- ({i} % 50)", "abs({i} % 9)",
+        "coalesce({i}, 0)",
         "nullif({i}, 0)", "greatest({i}, {i}, 0)", "least({i}, {i})", "CASE WHEN {o} THEN {i} END", "round({i}, 2)",
         "TRY_CAST({t} AS INTEGER)", "TRY_CAST({x} AS INTEGER)", "TRY_CAST({p} AS INTEGER)", "TRY_CAST({b} AS INTEGER)",
-        "CAST({o} AS INTEGER)", "xor({i}, {i})", "({i} // 2)", "CAST('2.5' AS INTEGER)", "max({i}) OVER (PARTITION BY {t})",
+        "CAST({o} AS INTEGER)", "xor({i}, {i})", "({i} // 2)", "CAST('2.5' AS INTEGER)",
+        "max({i}) OVER (PARTITION BY {t})",
         "lag({i}) OVER (ORDER BY {i} DESC)", "ascii({t})",
     ),
     "b": (
@@ -38,7 +42,8 @@ _CALLS: dict[str, tuple[str, ...]] = {
         "month({m})", "dayofyear({d})", "dayofweek({d})", "isodow({m})", "week({d})", "isoyear({d})", "quarter({d})",
         "hour({m})", "minute({m})", "second({m})", "{d} - {d}", "date_diff('day', {d}, {m})",
         "date_diff('month', {m}, {d})", "date_diff('hour', {m}, {m})", "date_diff('second', {d}, {m})",
-        "extract(year FROM {d})", "count(*) OVER (PARTITION BY {t})", "rank() OVER (ORDER BY {t}, {x} DESC NULLS FIRST)",
+        "extract(year FROM {d})", "count(*) OVER (PARTITION BY {t})",
+        "rank() OVER (ORDER BY {t}, {x} DESC NULLS FIRST)",
         "dense_rank() OVER (PARTITION BY {o} ORDER BY {t} DESC)", "TRY_CAST({x} AS BIGINT)", "TRY_CAST({t} AS BIGINT)",
         "CAST(round({p}) AS BIGINT)", "count({t}) OVER (ORDER BY {d})",
     ),
@@ -47,18 +52,22 @@ _CALLS: dict[str, tuple[str, ...]] = {
         "TRY_CAST({x} AS DECIMAL(9,2))", "TRY_CAST({p} + {p} AS DECIMAL(9,2))", "TRY_CAST({p} * 3 AS DECIMAL(9,2))",
         "TRY_CAST({p} - {i} AS DECIMAL(9,2))", "abs({p})", "- {p}", "nullif({p}, 0)", "greatest({p}, {p})",
         "CASE WHEN {p} > {i} THEN {p} ELSE NULL END", "coalesce({p}, 0.5)", "TRY_CAST(round({p}, 1) AS DECIMAL(9,2))",
-        "TRY_CAST(floor({p}) AS DECIMAL(9,2))", "TRY_CAST(ceil({p}) AS DECIMAL(9,2))", "TRY_CAST(trunc({p}) AS DECIMAL(9,2))",
+        "TRY_CAST(floor({p}) AS DECIMAL(9,2))", "TRY_CAST(ceil({p}) AS DECIMAL(9,2))",
+        "TRY_CAST(trunc({p}) AS DECIMAL(9,2))",
         "TRY_CAST({p} % {p} AS DECIMAL(9,2))", "TRY_CAST(round({q}, 2) AS DECIMAL(9,2))",
     ),
     "x": (
         "{i} / {i}", "{p} / {q}", "{x} + {x}", "{x} - {i}", "{x} * 0.5", "{x} / {x}", "- {x}", "abs({x})", "floor({x})",
         "ceil({x})", "round({x})", "round({x}, 1)", "trunc({x})", "coalesce({x}, {i})", "greatest({x}, {x})",
-        "least({x}, {i})", "CAST({p} AS DOUBLE)", "CASE WHEN {x} > {i} THEN {x} ELSE {p} END", "TRY_CAST({t} AS DOUBLE)",
+        "least({x}, {i})", "CAST({p} AS DOUBLE)", "CASE WHEN {x} > {i} THEN {x} ELSE {p} END",
+        "TRY_CAST({t} AS DOUBLE)",
         "avg({i}) OVER (PARTITION BY {o})", "sqrt(abs({i}))",
     ),
     "d": (
-        "{d} + ({i} % 100)", "{d} - 5", "last_day({d})", "CAST({m} AS DATE)", "greatest({d}, {d})", "coalesce({d}, DATE '2020-02-29')",
-        "CASE WHEN {o} THEN {d} END", "TRY_CAST({t} AS DATE)", "CAST(date_trunc('month', {d}) AS DATE)", "nullif({d}, {d})",
+        "{d} + ({i} % 100)", "{d} - 5", "last_day({d})", "CAST({m} AS DATE)", "greatest({d}, {d})",
+        "coalesce({d}, DATE '2020-02-29')",
+        "CASE WHEN {o} THEN {d} END", "TRY_CAST({t} AS DATE)", "CAST(date_trunc('month', {d}) AS DATE)",
+        "nullif({d}, {d})",
         "max({d}) OVER (PARTITION BY {t})",
     ),
     "m": (
@@ -67,12 +76,17 @@ _CALLS: dict[str, tuple[str, ...]] = {
         "least({m}, {d})", "TRY_CAST({t} AS TIMESTAMP)", "date_trunc('quarter', {m})",
     ),
     "o": (
-        "{i} = {i}", "{i} < {p}", "{x} >= {i}", "{x} = {x}", "{t} = {t}", "{t} < {t}", "{t} >= 'a'", "{d} <= {m}", "{p} <> {q}",
-        "{t} IS NULL", "NOT {o}", "{o} AND {i} > 0", "{o} OR {t} = 'a'", "{i} BETWEEN -5 AND 5", "{t} BETWEEN 'A' AND 'b'",
+        "{i} = {i}", "{i} < {p}", "{x} >= {i}", "{x} = {x}", "{t} = {t}", "{t} < {t}", "{t} >= 'a'", "{d} <= {m}",
+        "{p} <> {q}",
+        "{t} IS NULL", "NOT {o}", "{o} AND {i} > 0", "{o} OR {t} = 'a'", "{i} BETWEEN -5 AND 5",
+        "{t} BETWEEN 'A' AND 'b'",
         "{i} IN (1, 2, NULL)", "{t} NOT IN ('a', 'é')", "{i} IS DISTINCT FROM {i}", "{t} IS NOT DISTINCT FROM {t}",
-        "{x} IS NOT DISTINCT FROM {x}", "{t} LIKE '%a%'", "{t} LIKE {t}", "{t} ILIKE 'é%'", "{t} LIKE '\\_'", "contains({t}, {t})",
-        "starts_with({t}, 'a')", "ends_with({t}, {t})", "regexp_matches({t}, '^[a-z]+$')", "regexp_matches({t}, '(a|ab)(b|\\d)')",
-        "regexp_full_match({t}, '.*\\s?')", "isnan({x})", "isfinite({x})", "TRY_CAST({t} AS BOOLEAN)", "CAST({i} AS BOOLEAN)",
+        "{x} IS NOT DISTINCT FROM {x}", "{t} LIKE '%a%'", "{t} LIKE {t}", "{t} ILIKE 'é%'", "{t} LIKE '\\_'",
+        "contains({t}, {t})",
+        "starts_with({t}, 'a')", "ends_with({t}, {t})", "regexp_matches({t}, '^[a-z]+$')",
+        "regexp_matches({t}, '(a|ab)(b|\\d)')",
+        "regexp_full_match({t}, '.*\\s?')", "isnan({x})", "isfinite({x})", "TRY_CAST({t} AS BOOLEAN)",
+        "CAST({i} AS BOOLEAN)",
         "coalesce({o}, FALSE)", "{d} > '2024-01-01'", "bool_or({o}) OVER (PARTITION BY {t})", "{b} > {x}",
     ),
 }  # fmt: skip
@@ -82,9 +96,11 @@ _TYPES = {
     "d": "DATE", "m": "TIMESTAMP", "o": "BOOLEAN",
 }  # fmt: skip
 _AGGREGATES = (
-    "count(*)", "count({t})", "count(DISTINCT {t})", "count(DISTINCT {x})", "sum({i})", "sum({p})", "sum({b})", "avg({i})", "min({t})",
+    "count(*)", "count({t})", "count(DISTINCT {t})", "count(DISTINCT {x})", "sum({i})", "sum({p})", "sum({b})",
+    "avg({i})", "min({t})",
     "max({t})", "min({x})", "max({x})", "min({d})", "max({m})", "max({o})", "bool_and({o})", "count_if({o})",
-    "sum({i}) FILTER (WHERE {o})", "sum({i}) / count(*)", "max({i}) - min({i})", "min({p})", "count(*) FILTER (WHERE {t} > 'a')",
+    "sum({i}) FILTER (WHERE {o})", "sum({i}) / count(*)", "max({i}) - min({i})", "min({p})",
+    "count(*) FILTER (WHERE {t} > 'a')",
     "coalesce(sum({p}), 0)",
 )  # fmt: skip
 
@@ -235,7 +251,8 @@ def _aggregate(draw: Draw, columns: Sequence[Column], fresh: str) -> Any:
 _STEPS: dict[str, tuple[Callable[[Draw, Sequence[Column], str], Any], str]] = {
     "derive": (_derive, ""), "filter": (_filter, ""), "filter ": (_filter_data, "it"), "cast": (_cast, "ibptdmo"),
     "clean": (_clean, "t"), "fill": (_fill, "ti"), "join": (_join, "ti"), "one_hot": (_one_hot, "t"),
-    "ordinal": (_ordinal, "t"), "bucket": (_bucket, "ipx"), "merge_columns": (_merge, "tt"), "split_column": (_split, "t"),
+    "ordinal": (_ordinal, "t"), "bucket": (_bucket, "ipx"), "merge_columns": (_merge, "tt"), "split_column": (_split,
+    "t"),
     "deduplicate": (_deduplicate, ""), "aggregate": (_aggregate, ""), "pivot": (_pivot, "ti"),
     "select": (lambda draw, columns, fresh: _some(draw, [each.name for each in columns], 1, 9), ""),
     "drop": (lambda draw, columns, fresh: [columns[-1].name], ""),
@@ -260,7 +277,10 @@ def pipelines(draw: Draw, columns: Sequence[Column], other: Sequence[Column]) ->
         value = _STEPS[name][0](draw, now, f"n{place}")
         try:
             shape([*made, (name.strip(), value)], columns, other)
-        except Exception:  # it does not fit: a column twice, rows judged before; the steps before it stand
+        except (
+            ConfigError,
+            ValidationError,
+        ):  # it does not fit: a column twice, rows judged before; the steps before it stand
             continue
         made.append((name.strip(), value))
     return made or [("select", [columns[0].name])]

@@ -17,7 +17,7 @@ from tests.portable.pipelines import PORTABLE, Pipeline, pipelines, steps_of
 from tests.portable.rows import COLUMNS, Rows, rows, source
 
 OTHER = (Column("t", "VARCHAR"), Column("i", "INTEGER"), Column("note", "VARCHAR"))
-_OTHER_ROWS: Rows = [("a", 1, "one"), ("A", 1, "One"), ("é", None, None), (None, 0, "zero"), ("", -7, "b")]
+OTHER_ROWS: Rows = [("a", 1, "one"), ("A", 1, "One"), ("é", None, None), (None, 0, "zero"), ("", -7, "b")]
 TABLES: Tables = {"side.other": OTHER}
 _OIDS = {
     "BOOLEAN": 16, "SMALLINT": 21, "INTEGER": 23, "BIGINT": 20, "HUGEINT": 1700, "DOUBLE": 701, "VARCHAR": 25,
@@ -32,7 +32,7 @@ def postgres(linguistic_postgres: Any) -> Any:
     for setting in SETTINGS["postgres"]:
         linguistic_postgres.execute(setting)
     linguistic_postgres.execute("DROP SCHEMA IF EXISTS side CASCADE; CREATE SCHEMA side")
-    linguistic_postgres.execute(f"CREATE TABLE side.other AS {source(_OTHER_ROWS, 'postgres', OTHER)}")
+    linguistic_postgres.execute(f"CREATE TABLE side.other AS {source(OTHER_ROWS, 'postgres', OTHER)}")
     return linguistic_postgres
 
 
@@ -42,7 +42,7 @@ def run_both(postgres: Any, pipeline: Pipeline, values: Rows, say: Callable[[str
 
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(_OTHER_ROWS, 'duckdb', OTHER)}")
+        connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
         steps = steps_of(pipeline)
         query = transform.compose(connection, source(values, "duckdb"), COLUMNS, steps, None, tables=TABLES)
         there = portable.translate(

@@ -6,10 +6,11 @@ A dialect that is not named does not hold: unknown is unsupported. In a template
 Arguments: ``text``, ``text1`` (a literal of at least one character), ``blanks`` (likewise; Unicode's spaces where it
 is absent), ``plain`` (a literal without ``\\``, ``$`` and ``&``), ``pattern`` and ``simple_pattern`` (literals, see
 ``patterns``), ``format`` (a literal, see ``patterns``), ``g`` and ``=word`` (these literals), ``int``, ``place`` (a
-literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number), ``exact`` (or a decimal),
-``number``, ``date`` (DATE or TIMESTAMP), ``moment`` (made TIMESTAMP), ``day`` (DATE), ``bool``, ``list`` (of texts),
-``any``, ``words`` (made text), ``result`` (made the type the call has), ``ordered`` (likewise, and comparable), ``*``
-behind the last: one or more. In a template ``{rest}`` is all but the first, ``{filled}`` all, with '' for NULL.
+literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number),
+``exact`` (or a decimal), ``number``, ``date`` (DATE or TIMESTAMP), ``moment`` (made TIMESTAMP), ``day`` (DATE),
+``bool``, ``list`` (of texts), ``any``, ``words`` (made text), ``result`` (made the type the call has), ``ordered``
+(likewise, and comparable), ``*`` behind the last: one or more. In a template ``{rest}`` is all but the first,
+``{filled}`` all, with '' for NULL.
 """
 
 from dataclasses import dataclass
@@ -73,9 +74,9 @@ def _truncated_diff(unit: str, seconds: int) -> str:
 FUNCTIONS: dict[str, list[Function]] = {
     # strings
     "lower": [Function("text", '(lower({0} COLLATE "pg_c_utf8") COLLATE "C")',
-                       "lower({0})", "lower({0})", "lower({0})")],
+                       "lower(translate({0}, '\u0130\u03a3', 'i\u03c3'))", "lower({0})", "lower({0})")],
     "upper": [Function("text", "(replace(upper({0} COLLATE \"pg_c_utf8\"), 'ß', 'ẞ') COLLATE \"C\")",
-                       "upper({0})", "upper({0})", "upper({0})")],
+                       None, "upper({0})", "upper({0})")],
     "length": [Function("text", "length({0})", "char_length({0})", "length({0})", "char_length({0})"),
                Function("list", "cardinality({0})")],
     "strlen": [Function("text", "octet_length({0})", "octet_length({0})", "octet_length({0})", "byte_length({0})")],
@@ -145,7 +146,8 @@ FUNCTIONS: dict[str, list[Function]] = {
     "pow": [Function("double double", _POSTGRES_POWER)],
     "mod": [Function("result result", "({0} % nullif({1}, 0))", "mod({0}, nullif({1}, 0))", "mod({0}, nullif({1}, 0))",
                      "mod({0}, nullif({1}, 0))")],
-    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "({0} = CAST('NaN' AS DOUBLE))", None, "is_nan({0})")],
+    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "({0} = CAST('NaN' AS DOUBLE))", None,
+                       "is_nan({0})")],
     "isfinite": [Function("double", "({0} NOT IN ('NaN', 'Infinity', '-Infinity'))")],
     "isinf": [Function("double", "({0} IN ('Infinity', '-Infinity'))", None, None, "is_inf({0})")],
     "xor": [Function("result result", "({0} # {1})", "({0} ^ {1})", None, "({0} ^ {1})")],
@@ -244,6 +246,7 @@ DATE_PARTS = {
 REWRITTEN_BY_CODE = frozenset({"nullif", "date_part", "datepart"})
 """Functions that are written by ``calls`` in every dialect."""
 INSTEAD = {
+    "upper": "lower()",
     "nfc_normalize": "the step clean with nfc: false",
     "median": "avg(), or min() and max()",
     "mode": "a dbt model over the loaded table",

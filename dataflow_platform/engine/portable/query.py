@@ -100,7 +100,8 @@ def step_name(step: type[Transformation]) -> str:
 def _refuse_step(step: Transformation, dialect: Dialect, at: Location) -> None:
     if dialect not in step.holds:
         raise ConfigError(
-            "portable.step", f"the step {step_name(type(step))} does not hold in {dialect}, it does in {', '.join(step.holds)}",
+            "portable.step",
+            f"the step {step_name(type(step))} does not hold in {dialect}, it does in {', '.join(step.holds)}",
             where=at, fix=f"nearest: {step.instead}",
         )  # fmt: skip
 
