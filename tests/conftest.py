@@ -15,6 +15,7 @@ pytest_plugins = [
         "demo_estate",
         "demo_home",
         "evidence",
+        "lineage_project",
         "linguistic_postgres",
         "mariadb",
         "mariadb_shop",

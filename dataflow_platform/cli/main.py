@@ -16,6 +16,8 @@ VERBS = {
     "connectors": "dataflow_platform.cli.connectors:connectors",
     "demo": "dataflow_platform.cli.demo:demo",
     "docs": "dataflow_platform.cli.docs:docs",
+    "impact": "dataflow_platform.cli.impact:impact",
+    "lineage": "dataflow_platform.cli.lineage:lineage",
     "load-strategies": "dataflow_platform.cli.plugins:load_strategies",
     "plan": "dataflow_platform.cli.plan:plan",
     "quarantine": "dataflow_platform.cli.quarantine:quarantine",

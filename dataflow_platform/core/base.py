@@ -33,8 +33,10 @@ from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.session import Ahead as Ahead
 from dataflow_platform.core.session import Session as Session
 from dataflow_platform.core.spec import Spec as Spec
+from dataflow_platform.core.transformation import EngineFunction as EngineFunction
 from dataflow_platform.core.transformation import Promise as Promise
 from dataflow_platform.core.transformation import Rows as Rows
+from dataflow_platform.core.transformation import RowsFunction as RowsFunction
 from dataflow_platform.core.transformation import Tables as Tables
 from dataflow_platform.core.transformation import Transformation as Transformation
 

@@ -140,8 +140,8 @@ _HINTS: dict[str, tuple[str, str]] = {
     "Placeholder": ("a parameter", "write the value, as a string 'x' or a number"),
     "Comprehension": ("a list comprehension", "use list_transform(list, lambda x: ...)"),
 }
-_MAX_LENGTH = 10_000
-_DUCKDB = DuckDB()
+MAX_LENGTH = 10_000
+DUCKDB = DuckDB()
 
 
 def expression(text: str, *, columns: Sequence[str] | None = None, scope: Scope = "aggregate") -> str:
@@ -150,7 +150,7 @@ def expression(text: str, *, columns: Sequence[str] | None = None, scope: Scope 
     Every name comes out quoted, spelled as in ``columns`` where given. ConfigError
     ``expression.syntax``, ``expression.refused`` or ``column.unknown``.
     """
-    return _written(_checked(text, columns, scope), text)
+    return written(_checked(text, columns, scope), text)
 
 
 def columns_used(text: str) -> set[str]:
@@ -160,7 +160,7 @@ def columns_used(text: str) -> set[str]:
 
 def ordering(text: str, *, columns: Sequence[str] | None = None) -> str:
     """``text`` (``updated_at desc, id``) as what follows ORDER BY, checked like an expression."""
-    return ", ".join(_written(term, text) for term in _checked(text, columns, "row", as_order=True).expressions)
+    return ", ".join(written(term, text) for term in _checked(text, columns, "row", as_order=True).expressions)
 
 
 def data_type(text: str) -> str:
@@ -168,7 +168,7 @@ def data_type(text: str) -> str:
     try:
         cast = _checked(f"CAST(NULL AS {text}\n)", None, "row")
         if type(cast) is exp.Cast and type(cast.this) is exp.Null:
-            return _written(cast.to, text)
+            return written(cast.to, text)
     except ConfigError:
         pass
     words = ["integer", "bigint", "double", "decimal", "varchar", "boolean", "date", "timestamp", "json", "uuid"]
@@ -180,13 +180,15 @@ def data_type(text: str) -> str:
 _ON_THE_LIST = "use the operators, CASE, CAST and functions of the list in the docs"
 
 
-def _refused(what: str, text: str, fix: str = _ON_THE_LIST) -> ConfigError:
+def refused(what: str, text: str, fix: str = _ON_THE_LIST) -> ConfigError:
+    """A part of ``text`` that is not on the list."""
     return ConfigError(
         "expression.refused", f"{what} is not allowed in an expression", where=Location(excerpt=text), fix=fix
     )
 
 
-def _syntax_error(text: str, error: SqlglotError | None, as_order: bool = False) -> ConfigError:
+def syntax_error(text: str, error: SqlglotError | None, as_order: bool = False) -> ConfigError:
+    """What keeps ``text`` from being read."""
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     line, column = details.get("line"), details.get("col")
     if column and as_order:
@@ -203,45 +205,46 @@ def _syntax_error(text: str, error: SqlglotError | None, as_order: bool = False)
     )
 
 
-def _tokens(text: str) -> list[Token]:
-    if "\0" in text or len(text) > _MAX_LENGTH:
-        raise _refused("a NUL character or a text of over 10,000 characters", text[:60])
-    tokens = _DUCKDB.tokenize(text)
-    if any(token.token_type == TokenType.SEMICOLON for token in tokens):
-        raise _refused("';'", text, "write one expression, without a semicolon")
-    for before, token in zip([None, *tokens], tokens, strict=False):
+def tokens(text: str) -> list[Token]:
+    """The words of one statement, its calls marked so that each keeps its name."""
+    if "\0" in text or len(text) > MAX_LENGTH:
+        raise refused("a NUL character or a text of over 10,000 characters", text[:60])
+    found = DUCKDB.tokenize(text)
+    if any(token.token_type == TokenType.SEMICOLON for token in found):
+        raise refused("';'", text, "write one expression, without a semicolon")
+    for before, token in zip([None, *found], found, strict=False):
         after_arrow = before is not None and before.token_type in (TokenType.ARROW, TokenType.DARROW)
         # sqlglot reads the text 'a.b' after an arrow as a path, DuckDB as one key.
         if after_arrow and token.token_type == TokenType.STRING and not re.fullmatch(r"\w+|\$[\w.\[\]]*", token.text):
-            raise _refused(f"'{token.text}' after an arrow", text, "use json_extract(column, path)")
+            raise refused(f"'{token.text}' after an arrow", text, "use json_extract(column, path)")
         # sqlglot's own switch: a call closed under this comment keeps its name and its arguments.
         # Without it a call may come out under another name; people's comments are dropped here too.
         token.comments = [exp.SQLGLOT_ANONYMOUS] if token.token_type == TokenType.R_PAREN else []
-    return tokens
+    return found
 
 
 def _parsed(text: str, as_order: bool) -> exp.Expr:
     kind = exp.Order if as_order else exp.Condition
     source = f"ORDER BY {text}" if as_order else text
     try:
-        found = _DUCKDB.parser(error_level=ErrorLevel.IMMEDIATE).parse_into(kind, _tokens(source), source)
+        found = DUCKDB.parser(error_level=ErrorLevel.IMMEDIATE).parse_into(kind, tokens(source), source)
     except SqlglotError as error:
-        raise _syntax_error(text, error, as_order) from error
+        raise syntax_error(text, error, as_order) from error
     except RecursionError as error:
-        raise _refused("nesting this deep", text[:60], "split the expression over several derive steps") from error
+        raise refused("nesting this deep", text[:60], "split the expression over several derive steps") from error
     if len(found) != 1 or found[0] is None:
-        raise _syntax_error(text, None)
+        raise syntax_error(text, None)
     return found[0]
 
 
 def _checked(text: str, columns: Sequence[str] | None, scope: Scope, as_order: bool = False) -> exp.Expr:
     tree = _parsed(text, as_order)
     nodes = list(tree.walk())
-    windowed = {id(_folded(node)) for node in nodes if isinstance(node, exp.Window)}
+    windowed = {id(folded(node)) for node in nodes if isinstance(node, exp.Window)}
     for node in nodes:
         try:
-            _check_node(node)
-            _check_call(node, scope, windowed)
+            check_node(node)
+            check_call(node, scope, windowed)
         except ConfigError as error:
             raise error.at(Location(excerpt=text)) from None
     for node in nodes:
@@ -254,74 +257,79 @@ def _checked(text: str, columns: Sequence[str] | None, scope: Scope, as_order: b
     return tree
 
 
-def _folded(window: exp.Window) -> exp.Expr:
+def folded(window: exp.Window) -> exp.Expr:
+    """What a window looks with."""
     inner: exp.Expr = window.this
     return inner.this if isinstance(inner, exp.Filter) else inner
 
 
-def _check_node(node: exp.Expr) -> None:
+def check_node(node: exp.Expr) -> None:
+    """ConfigError for a node that is not on the list, or not there."""
     kind = type(node)
     if kind not in _NODES:
         what, fix = _HINTS.get(kind.__name__, (kind.__name__, _ON_THE_LIST))
-        raise _refused(what, "", fix)
+        raise refused(what, "", fix)
     parents = _ONLY_BELOW.get(kind)
     if parents and not isinstance(node.parent, parents):
-        raise _refused(f"{kind.__name__} here", "")
+        raise refused(f"{kind.__name__} here", "")
     nested = kind is exp.DataType and node.this in (exp.DType.ARRAY, exp.DType.MAP, exp.DType.STRUCT)
     if kind is exp.DataType and (node.this not in _TYPES or (nested and not node.expressions)):
-        raise _refused(f"the type {node.sql('duckdb')}", "", "use one of DuckDB's own types")
+        raise refused(f"the type {node.sql('duckdb')}", "", "use one of DuckDB's own types")
     if kind is exp.Identifier and type(node.parent) is exp.DataType:
-        raise _refused("a field without a type", "")
+        raise refused("a field without a type", "")
     if kind is exp.Literal and not node.is_string and not re.fullmatch(r"\d*\.?\d*(e[+-]?\d+)?", node.name, re.I):
-        raise _refused(f"the number {node.name}", "", "write it in decimal digits")
+        raise refused(f"the number {node.name}", "", "write it in decimal digits")
     if kind is exp.Var and not re.fullmatch(r"[A-Za-z ]+", node.name):
-        raise _refused(f"the unit {node.name}", "")
+        raise refused(f"the unit {node.name}", "")
     if kind is exp.JSONPathKey and not re.fullmatch(r"\w+", str(node.this)):
-        raise _refused("this JSON path", "", "use json_extract(column, '$.path')")
+        raise refused("this JSON path", "", "use json_extract(column, '$.path')")
     if kind is exp.Dot and not isinstance(node.expression, exp.Identifier):
-        raise _refused("a call after a dot", "", "write function(value)")
-    if kind is exp.Star and not (_call_name(node.parent) == "count" and not any(node.args.values())):
-        raise _refused("*", "", "name the columns")
+        raise refused("a call after a dot", "", "write function(value)")
+    if kind is exp.Star and not (call_name(node.parent) == "count" and not any(node.args.values())):
+        raise refused("*", "", "name the columns")
     if kind is exp.Struct and not all(isinstance(field, exp.PropertyEQ) for field in node.expressions):
-        raise _refused("a struct without field names", "", "write {'name': value}")
+        raise refused("a struct without field names", "", "write {'name': value}")
     if kind is exp.Window and node.args.get("alias"):
-        raise _refused("a named window", "", "write the window in OVER (...)")
+        raise refused("a named window", "", "write the window in OVER (...)")
     if kind is exp.In and node.args.get("query"):
-        raise _refused("a subquery", "", "use the check foreign_key")
+        raise refused("a subquery", "", "use the check foreign_key")
 
 
-def _call_name(node: exp.Expr | None) -> str | None:
+def call_name(node: exp.Expr | None) -> str | None:
+    """The function a node calls, None where it calls none."""
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
     return _TYPED_FUNCTIONS.get(type(node)) if node is not None else None
 
 
-def _check_call(node: exp.Expr, scope: Scope, windowed: set[int]) -> None:
-    name = _call_name(node)
+def check_call(node: exp.Expr, scope: Scope, windowed: set[int]) -> None:
+    """ConfigError for a function that is not on the list, or not in this ``scope``."""
+    name = call_name(node)
     if isinstance(node, exp.Window) and scope == "row":
-        raise _refused("OVER (...)", "", "only derive can look at other rows")
+        raise refused("OVER (...)", "", "only derive can look at other rows")
     if name is None:
         return
     folds = name in AGGREGATE_FUNCTIONS and id(node) not in windowed
     if folds and scope != "aggregate":
-        raise _refused(f"the aggregate {name}()", "", f"{name}() folds rows; here each row stands alone")
+        raise refused(f"the aggregate {name}()", "", f"{name}() folds rows; here each row stands alone")
     known = SCALAR_FUNCTIONS | AGGREGATE_FUNCTIONS | WINDOW_FUNCTIONS | SYNTAX_FUNCTIONS
     if name not in known:
         near = get_close_matches(name, known, n=1, cutoff=0.8)
-        raise _refused(f"the function {name}()", "", f"did you mean {near[0]}()?" if near else _ON_THE_LIST)
+        raise refused(f"the function {name}()", "", f"did you mean {near[0]}()?" if near else _ON_THE_LIST)
     if name in WINDOW_FUNCTIONS and id(node) not in windowed:
-        raise _refused(f"{name}() without OVER", "", f"write {name}() OVER (ORDER BY ...)")
+        raise refused(f"{name}() without OVER", "", f"write {name}() OVER (ORDER BY ...)")
     if isinstance(node, exp.Anonymous):
         node.set("this", name)
 
 
-def _written(tree: exp.Expr, text: str) -> str:
+def written(tree: exp.Expr, text: str) -> str:
+    """The SQL of the tree, every name quoted."""
     try:
         return tree.sql(
-            dialect=_DUCKDB, identify=True, comments=False, normalize_functions=False,
+            dialect=DUCKDB, identify=True, comments=False, normalize_functions=False,
             unsupported_level=ErrorLevel.IMMEDIATE,
         )  # fmt: skip
     except SqlglotError as error:
-        raise _refused("this construct", text, str(error)) from error
+        raise refused("this construct", text, str(error)) from error
     except RecursionError as error:
-        raise _refused("nesting this deep", text[:60], "split the expression over several derive steps") from error
+        raise refused("nesting this deep", text[:60], "split the expression over several derive steps") from error

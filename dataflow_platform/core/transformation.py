@@ -1,9 +1,9 @@
 """What a transformation is: a step of a stream that becomes a part of one query."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from dataflow_platform.core.load_plan import Column
 
@@ -30,6 +30,32 @@ class Promise:
     broken_by: str
     what: str
     fix: str
+
+
+@dataclass(frozen=True)
+class EngineFunction:
+    """A function of Python that the SELECT of a step calls by its ``name``, once for each batch of rows.
+
+    ``call`` gets one Arrow array for each of ``takes`` and gives an array of ``gives`` (DuckDB types), as long as they
+    are. NULL is given to it like any value. A DataflowError it raises is what the load fails with.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    call: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class RowsFunction:
+    """A function of Python over all rows of the stream: a step that is no SQL.
+
+    ``call`` gets a ``pyarrow.RecordBatchReader`` of the step's columns and gives one that has the columns ``gives``, in
+    any order. It reads while it is read from: rows need not fit into memory.
+    """
+
+    gives: tuple[Column, ...]
+    call: Callable[[Any], Any]
 
 
 class Transformation(ABC):
@@ -59,6 +85,18 @@ class Transformation(ABC):
         """
         return {}
 
+    def functions(self, columns: Sequence[Column]) -> tuple[EngineFunction, ...]:
+        """The functions of Python that the SELECT over ``columns`` calls."""
+        return ()
+
+    def rows_function(self, columns: Sequence[Column]) -> RowsFunction | None:
+        """What gives the step's rows in place of its SELECT; its ``rows`` are "anew" then."""
+        return None
+
+    def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
+        """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
+        return {}
+
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""
         return ()
@@ -66,6 +104,11 @@ class Transformation(ABC):
     def promises(self) -> tuple[Promise, ...]:
         """What has to be true of those tables."""
         return ()
+
+    @property
+    def needs_all(self) -> bool:
+        """What it makes of a row hangs on the rows beside it: those of one batch are not enough."""
+        return self.rows == "anew"
 
     def condition(self) -> str | None:
         """What the rows it keeps fulfil (SQL over ``input``), where dropping the others is all it does."""

@@ -89,7 +89,8 @@ def extract(session: Session, source: Source, stream: Stream, state: State, loca
         raise
     located = scan.located if locate else None
     places = {} if located is None else dict(scan.places)
-    (scan.relation if located is None else located).create_view(SOURCE_VIEW, replace=True)
+    # Registered: `create_view` would keep a view in the database of the destination.
+    connection.register(SOURCE_VIEW, scan.relation if located is None else located)
     selected = ", ".join(quote(name) for name in (*columns, *places))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     held = None

@@ -43,8 +43,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         session = self.destination.session()
         try:
             with query_errors.told(f"{table.schema}.{table.name}"):
-                relation = session.connection.from_arrow(value)
-                relation.create_view("_dataflow_value", replace=True)
+                session.connection.register("_dataflow_value", session.connection.from_arrow(value))
                 session.publish_as_new(session.stage("SELECT * FROM _dataflow_value", table), table)
                 session.commit()
         finally:

@@ -4,27 +4,39 @@ from typing import Any
 
 import dagster as dg
 
-from dataflow_platform.engine.lineage import Origin
+from dataflow_platform.engine.lineage import Origin, words
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StagedLoad
 from dataflow_platform.engine.validate import Verdict
+
+SOURCE_COLUMNS = "source columns"
+"""The key of what a load found in its source: whoever asks later need not ask the source."""
 
 
 def of_staged(staged: StagedLoad, upstream: dg.AssetKey) -> dict[str, Any]:
     """Schema and column lineage, known once the load is staged. ``upstream`` is the source's asset."""
     if staged.shape is None:  # committed before: nothing was staged
         return {}
-    return {
+    found: dict[str, Any] = {
         "dagster/column_schema": dg.TableSchema(
             columns=[dg.TableColumn(column.name, column.type) for column in staged.shape.columns]
         ),
         "dagster/column_lineage": dg.TableColumnLineage(
             deps_by_column={
                 column: [_dependency(origin, upstream) for origin in origins]
-                for column, origins in staged.lineage.items()
+                for column, origins in staged.lineage.values().items()
             }
         ),
+        SOURCE_COLUMNS: dg.TableSchema(columns=[dg.TableColumn(*each) for each in staged.source_types.items()]),
     }
+    if staged.lineage.rows:
+        used = {_told(origin, upstream): list(words(kinds)) for origin, kinds in staged.lineage.rows.items()}
+        found["rows depend on"] = dg.MetadataValue.json(used)
+    return found
+
+
+def _told(origin: Origin, upstream: dg.AssetKey) -> str:
+    return f"{_dependency(origin, upstream).asset_key.to_user_string()}.{origin.column}"
 
 
 def _dependency(origin: Origin, upstream: dg.AssetKey) -> dg.TableColumnDep:

@@ -74,7 +74,7 @@ def _take_over(result: StagedLoad) -> None:
     ]
     result.primary_key = tuple(spelled.get(name, name) for name in result.primary_key)
     result.cursor = spelled.get(result.cursor, result.cursor) if result.cursor else None
-    result.lineage = {spelled.get(name, name): origins for name, origins in result.lineage.items()}
+    result.lineage = result.lineage.renamed(spelled)
     result.plain = {origin: spelled.get(name, name) for origin, name in result.plain.items()}
     window = result.shape.window_column
     result.shape = replace(

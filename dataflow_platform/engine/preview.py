@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dataflow_platform.core.transformation import Dialect
-from dataflow_platform.engine import extract, planning, pushdown, reading_range, state, transform, upstream
+from dataflow_platform.engine import (
+    extract,
+    planning,
+    pushdown,
+    reading_range,
+    state,
+    step_functions,
+    transform,
+    upstream,
+)
 from dataflow_platform.engine.contract import SchemaPlan
 from dataflow_platform.engine.stage import refuse_unfit, told_apart
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -64,9 +73,10 @@ def _composed(load: StreamLoad) -> Iterator[_Composed]:
         stream = pushdown.narrowed(load.stream, load.steps, load.window)
         extraction = extract.extract(session, load.source, stream, reading)
         try:
-            with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}"):
+            where = f"{load.target.schema}.{load.target.name}"
+            with told_apart(load.source, extraction, where), step_functions.opened(session.connection) as functions:
                 query = transform.compose(
-                    session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, (),
+                    extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, (),
                     upstream.of_steps(load, session), load.step_at,
                 )  # fmt: skip
                 yield _Composed(result, extraction, query)

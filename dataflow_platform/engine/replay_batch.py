@@ -10,7 +10,7 @@ from sqlglot import exp
 from dataflow_platform.core.base import Column, LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import exact_values, planning, rejected, transform, upstream, validate
+from dataflow_platform.engine import exact_values, planning, rejected, step_functions, transform, upstream, validate
 from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -49,6 +49,19 @@ class Batch:
 
 def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime, types: str, place: int) -> Batch:
     """Put the picked rows of one load through steps and rules; their outcome is noted, those that pass are kept."""
+    with step_functions.opened(session.connection) as functions:
+        return _judged(session, load, load_id, started_at, types, place, functions)
+
+
+def _judged(
+    session: Session,
+    load: StreamLoad,
+    load_id: str,
+    started_at: datetime,
+    types: str,
+    place: int,
+    functions: step_functions.StepFunctions,
+) -> Batch:
     result = StagedLoad(load, session, started_at)
     kinds: dict[str, str] = json.loads(types)
     mine = f"load_id = {literal(load_id)} AND source_types = {literal(types)} AND refusal IS NULL"
@@ -61,7 +74,7 @@ def judge(session: Session, load: StreamLoad, load_id: str, started_at: datetime
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
     columns = [Column(name, kind) for name, kind in kinds.items()]
     query = transform.compose(
-        session.connection, rows, columns, load.steps, load.stream.cursor, (ID, CLEARS),
+        rows, columns, load.steps, load.stream.cursor, functions, (ID, CLEARS),
         upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
     _refuse_windows(query.sql, load)
@@ -129,7 +142,8 @@ def _refuse_windows(sql: str, load: StreamLoad) -> None:
     """A value computed from other rows of its batch cannot be computed again without them."""
     tree = sqlglot.parse_one(sql, read="duckdb")
     selects = tree.find_all(exp.Select)
-    if any(projection.find(exp.Window) for select in selects for projection in select.expressions):
+    windows = any(projection.find(exp.Window) for select in selects for projection in select.expressions)
+    if windows or any(step.needs_all for step in load.steps):
         raise DataError(
             "replay.window",
             "a step computes a value from other rows of the batch, which are not here any more",

@@ -86,11 +86,11 @@ def _ask(
             continue
         table = pa.table({"number": numbers, "value": list(told or records)})
         word = "line" if told else "record"
-        session.connection.from_arrow(table).create_view("_dataflow_lines", replace=True)
+        session.connection.register("_dataflow_lines", table)
         session.in_engine(
             f"INSERT INTO {_name(_TOLD)} SELECT number, json_object({literal(word)}, value) FROM _dataflow_lines"
         )
-        session.in_engine("DROP VIEW _dataflow_lines")
+        session.connection.unregister("_dataflow_lines")
 
 
 def _name(table: Table) -> str:

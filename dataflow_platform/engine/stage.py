@@ -25,6 +25,7 @@ from dataflow_platform.engine import (
     rejected,
     source_lines,
     state,
+    step_functions,
     transform,
     upstream,
     validate,
@@ -98,8 +99,11 @@ def _fill(result: StagedLoad) -> None:
     stream = pushdown.narrowed(load.stream, load.steps, load.window)
     extraction = extract.extract(session, load.source, stream, reading, locate=may_reject)
     try:
-        with told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session):
-            _stage_rows(result, extraction, wanted)
+        with (
+            told_apart(load.source, extraction, f"{load.target.schema}.{load.target.name}", session),
+            step_functions.opened(session.connection) as functions,
+        ):
+            _stage_rows(result, extraction, wanted, functions)
     finally:
         extraction.close()
 
@@ -119,20 +123,11 @@ def told_apart(
         raise known from error
 
 
-def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: State) -> None:
+def _stage_rows(
+    result: StagedLoad, extraction: extract.Extraction, wanted: State, functions: step_functions.StepFunctions
+) -> None:
     load, session = result.load, result.session
-    keep = (*extraction.columns, *extraction.places)
-    query = transform.compose(
-        session.connection, extraction.query, extraction.shape, load.steps, load.stream.cursor, keep,
-        upstream.of_steps(load, session), load.step_at,
-    )  # fmt: skip
-    result.source_types, result.makes_rows = extraction.types, query.makes_rows
-    # Decided before anything is read: a stream that may not be loaded costs nothing.
-    planning.plan(result, query)
-    planning.refuse(result)
-    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
-    upstream.expose_to_checks(load, session)
-    upstream.keep_promises(load, session)
+    query = _planned(result, extraction, functions)
     assert result.plan is not None
     injection.reach("scanned")
     if query.counted_at_source and extraction.one_shot:
@@ -147,6 +142,7 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     )
     # Into files the parts of a UNION ALL come one after another.
     legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
+    functions.run()
     with (
         following(session, load.stream.name, extraction.scan) as followed,
         engine_limits.bounded(session, _width(result, query), legs, goes_through),
@@ -178,6 +174,26 @@ def _stage_rows(result: StagedLoad, extraction: extract.Extraction, wanted: Stat
     if result.rows_quarantined and not any(verdict.blocks for verdict in result.verdicts):
         source_lines.tell(result, extraction)
     injection.reach("validated")
+
+
+def _planned(
+    result: StagedLoad, extraction: extract.Extraction, functions: step_functions.StepFunctions
+) -> transform.Query:
+    """The query of all steps, once it is decided that its rows may be loaded; nothing is read for it."""
+    load, session = result.load, result.session
+    keep = (*extraction.columns, *extraction.places)
+    query = transform.compose(
+        extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
+        upstream.of_steps(load, session), load.step_at,
+    )  # fmt: skip
+    result.source_types, result.makes_rows = extraction.types, query.makes_rows
+    # Decided before anything is read: a stream that may not be loaded costs nothing.
+    planning.plan(result, query)
+    planning.refuse(result)
+    result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
+    return query
 
 
 def _width(result: StagedLoad, query: transform.Query) -> int:

@@ -1,52 +1,14 @@
-"""The SELECT of one step as a syntax tree: where its columns come from, and what else it passes on."""
+"""The SELECT of one step as a syntax tree: which columns it leaves untouched, and what else it passes on."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
-
-from dataflow_platform.engine.lineage import Lineage, Origin
 
 
 def parse(query: str) -> exp.Select:
     """The tree of a SELECT in DuckDB's dialect."""
     return sqlglot.parse_one(query, read="duckdb", into=exp.Select)
-
-
-def lineage(select: exp.Select, before: Lineage) -> dict[str, tuple[Origin, ...]]:
-    """The lineage of a step's columns; ``before`` is that of the table ``input``."""
-    return {each.alias_or_name: tuple(dict.fromkeys(_origins(each, select, before))) for each in select.selects}
-
-
-def _origins(projection: exp.Expr, select: exp.Select, before: Lineage) -> Iterator[Origin]:
-    tables = {read.alias_or_name: read for read in _read_by(select) if isinstance(read, exp.Table)}
-    inner = {read.alias_or_name: read for read in _read_by(select) if isinstance(read, exp.Subquery)}
-    for column in projection.find_all(exp.Column):
-        # `addr.city` may be a field of column addr; `other.name` is a column of the table other.
-        first, rest = column.parts[0].name, [part.name for part in column.parts[1:]]
-        named = rest[0] if rest and (first in tables or first in inner) else first
-        if rest and first in tables and tables[first].db:
-            yield Origin(named, f"{tables[first].db}.{tables[first].name}")
-        elif inner:
-            yield from _from_queries(list(inner.values()), named, before)
-        else:
-            yield from before.get(named, ())
-
-
-def _from_queries(queries: list[exp.Subquery], name: str, before: Lineage) -> Iterator[Origin]:
-    """Those of the column ``name`` of queries in FROM, whatever branch of a UNION gives it."""
-    for query in queries:
-        for branch in query.find_all(exp.Select):
-            for projection in branch.selects:
-                if projection.alias_or_name == name:
-                    yield from _origins(projection, branch, before)
-
-
-def _read_by(select: exp.Select) -> Iterator[exp.Expr]:
-    """What stands in FROM and JOIN."""
-    for clause in (select.args.get("from_"), *(select.args.get("joins") or ())):
-        if clause is not None:
-            yield clause.this
 
 
 def untouched(select: exp.Select) -> dict[str, str]:
@@ -81,6 +43,12 @@ def keep_too(select: exp.Select, flags: list[str]) -> None:
     if where is not None and flags:
         kept = [exp.column(exp.to_identifier(name, quoted=True), table="input") for name in flags]
         where.set("this", exp.or_(where.this, *kept))
+
+
+def call(select: exp.Select, names: Mapping[str, str]) -> None:
+    """Call functions by other names: ``names`` maps those the step uses to those the engine knows."""
+    for each in select.find_all(exp.Anonymous):
+        each.set("this", names.get(each.name, each.this))
 
 
 def read_from(select: exp.Select, name: str) -> None:

@@ -23,8 +23,8 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, transform, validate
-from dataflow_platform.engine.lineage import Lineage
+from dataflow_platform.engine import state, step_typing, validate
+from dataflow_platform.engine.lineage import Relation
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class StreamLoad:
     partition_key: str | None = None
     window: Window | None = None
     reconcile: Literal["auto", "on", "off"] = "auto"
-    step_at: transform.StepAt = transform.by_position
+    step_at: step_typing.StepAt = step_typing.by_position
 
 
 @dataclass
@@ -95,7 +95,7 @@ class StagedLoad:
     reconciled: str | None = None
     """What reconciliation found, in words; set by ``engine.load.publish``."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
-    lineage: Lineage = field(default_factory=dict)
+    lineage: Relation = field(default_factory=Relation)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     source_types: Mapping[str, str] = field(default_factory=dict)

@@ -1,37 +1,35 @@
 """Declared steps -> ONE SQL query over the source's rows, and which column came from which."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import duckdb
 
 from dataflow_platform.core.base import Column, Session, Tables, Transformation
-from dataflow_platform.core.errors import ConfigError, DataflowError, Location
+from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
-from dataflow_platform.core.transformation import FLAG, flag
-from dataflow_platform.engine.lineage import Lineage, Origin
-
-if TYPE_CHECKING:
-    from sqlglot import exp
+from dataflow_platform.core.transformation import flag
+from dataflow_platform.engine import step_functions, step_typing
+from dataflow_platform.engine.lineage import Relation
+from dataflow_platform.engine.step_functions import StepFunctions
+from dataflow_platform.engine.step_typing import StepAt, by_position
 
 CARRIED_CURSOR = "_dataflow_cursor"
 _ORIGIN = "_dataflow_origin_"
-_SHOWN = 20  # columns in an error
 
 
 @dataclass(frozen=True)
 class Query:
     """The composed query, its output and where each output column comes from.
 
-    ``lineage`` maps an output column to the columns it is computed from. ``cursor`` is the output column that holds
+    ``lineage``: of which source columns the output is made. ``cursor`` is the output column that holds
     the source's cursor: the column itself where it survives untouched, else ``CARRIED_CURSOR``, which travels along
     and is dropped before publishing.
     """
 
     sql: str
     columns: tuple[str, ...]
-    lineage: Lineage
+    lineage: Relation
     counted_at_source: bool
     """The steps change the number of rows: what was read has to be counted before them."""
     makes_rows: bool
@@ -51,19 +49,10 @@ class Query:
     """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
 
 
-StepAt = Callable[[int], Location]
-"""Where the step of a position stands, for errors."""
-
-
-def by_position(position: int) -> Location:
-    """Where a step stands, as far as its position says."""
-    return Location(path=f"transform[{position}]")
-
-
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
-    """ConfigError where a step makes its rows anew and only new rows will be read."""
+    """ConfigError where a step needs all rows and only new rows will be read."""
     for position, step in enumerate(steps):
-        if step.rows == "anew" and cursor is not None:
+        if step.needs_all and cursor is not None:
             raise ConfigError(
                 "transform.needs_all",
                 "the step needs all rows, and with a cursor it gets only those that are new",
@@ -73,42 +62,30 @@ def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt
 
 
 def compose(
-    connection: duckdb.DuckDBPyConnection,
     extracted: str,
     columns: Sequence[Column],
     steps: Sequence[Transformation],
     cursor: str | None,
+    functions: StepFunctions,
     keep: Sequence[str] = (),
     tables: Tables | None = None,
     at: StepAt = by_position,
 ) -> Query:
     """One query with the steps as common table expressions, in order. ConfigError for a bad step, placed ``at`` it.
 
-    What each step gets, and its types, is inferred by ``connection`` from ``columns``; nothing is asked of the source.
+    What each step gets, and its types, is inferred from ``columns``; nothing is asked of the source.
     ``keep``: columns of ``extracted``, seen by the steps (in ``columns``) or not, whose values are wanted as they are.
-    ``tables``: those the steps read, which ``connection`` knows by their names.
+    ``tables``: those the steps read, which the engine knows by their names.
+    ``functions``: holds the functions of Python that steps bring; the query can be run while it is open.
     """
     if any(step.rows == "anew" for step in steps):
-        keep = ()  # of rows that are made anew none is the origin
-    if steps:  # the parser is imported where there is something to parse
-        from dataflow_platform.engine import step_tree
-    found = _infer(connection, columns, steps, tables or {}, at)
+        # Of rows that are made anew none is the origin; and `*` is what a step may see.
+        keep, extracted = (), f"SELECT {', '.join(quote(column.name) for column in columns)} FROM ({extracted})"
+    found = step_typing.typed(columns, steps, tables or {}, at, functions)
     names, plain = [column.name for column in found.columns], found.plain
-    selects = []
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
-    for position, select in enumerate(found.selects):
-        for name, alias in lost.items():
-            step_tree.carry(select, name if position == 0 else alias, alias)
-        if carried and cursor is not None:
-            step_tree.carry(select, cursor if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
-        for rule in found.flagged_before[position]:
-            step_tree.carry(select, flag(rule), flag(rule))
-        # Invariant 2, nothing lost: a filter does not hide a row that a step before has set aside.
-        step_tree.keep_too(select, [flag(rule) for rule in found.flagged_before[position]])
-        step_tree.read_from(select, f"step_{position}")
-        selects.append(select.sql(dialect="duckdb"))
-    ctes = [f"step_{place} AS ({text})" for place, text in enumerate([extracted, *selects])]
+    ctes, selects = _chained(extracted, columns, found, lost, cursor if carried else None, functions)
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
     output = [*names, CARRIED_CURSOR] if carried else names
     selected = ", ".join(quote(name) for name in output)
@@ -132,79 +109,54 @@ def compose(
     )
 
 
-@dataclass
-class _Inferred:
-    """What is known of the steps without a row: their SELECTs, and the columns behind the last."""
-
-    selects: "list[exp.Select]"
-    columns: Sequence[Column]
-    lineage: Lineage
-    plain: Mapping[str, str]
-    flagged_before: list[list[str]] = field(default_factory=list)
-    """The rules of the steps before each step."""
-
-
-def _infer(
+def output(
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[Column],
     steps: Sequence[Transformation],
     tables: Tables,
-    at: StepAt,
-) -> _Inferred:
-    names = [column.name for column in columns]
-    found = _Inferred([], columns, {name: (Origin(name),) for name in names}, {name: name for name in names})
-    if steps:
+    at: StepAt = by_position,
+) -> tuple[Sequence[Column], Relation]:
+    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
+    with step_functions.opened(connection) as functions:
+        found = step_typing.typed(columns, steps, tables, at, functions)
+        return found.columns, found.lineage
+
+
+def _chained(
+    extracted: str,
+    columns: Sequence[Column],
+    found: step_typing.TypedSteps,
+    lost: Mapping[str, str],
+    carried: str | None,
+    functions: StepFunctions,
+) -> tuple[list[str], list[str]]:
+    """The common table expressions ``step_0`` (what was extracted) to ``step_<n>``, and each step's SELECT in them.
+
+    Where rows go through a function over all rows, the chain ends there and begins anew behind it.
+    """
+    if found.steps:  # the parser is imported where there is something to parse
         from dataflow_platform.engine import step_tree
-    for position, step in enumerate(steps):
-        try:
-            select = step_tree.parse(step.apply(found.columns, tables))
-            flagged = [rule for before in steps[:position] for rule in before.rules()]
-            if flagged and step.rows != "same" and step.condition() is None:
-                raise _judged_before(flagged[0])
-            _refuse_twice(step, flagged)
-            found.columns = _after(connection, select, found.columns)
-        except DataflowError as error:
-            raise error.at(at(position)) from None
-        lineage = step_tree.lineage(select, found.lineage)
-        found.lineage = {column.name: lineage[column.name] for column in found.columns}
-        found.flagged_before.append(flagged)
-        now = step_tree.untouched(select)
-        found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
-        found.selects.append(select)
-    return found
-
-
-def _judged_before(rule: str) -> ConfigError:
-    return ConfigError(
-        "transform.judged_before",
-        f"the step chooses or makes rows, and would lose those that rule '{rule}' of a step before sets aside",
-        fix="put it before that step, or let that step make NULL of the value (misfit: null); a filter may follow",
-    )
-
-
-def _refuse_twice(step: Transformation, flagged: Sequence[str]) -> None:
-    for rule in step.rules():
-        if rule in flagged:
-            raise ConfigError(
-                "check.duplicate",
-                f"two steps judge rows by a rule '{rule}'",
-                fix="let one of them do it: the other gets only values that fit",
+    ctes, selects, given = [f"step_0 AS ({extracted})"], list[str](), columns
+    for position, step in enumerate(found.steps):
+        if step.rows_function is not None:
+            names = ", ".join(quote(column.name) for column in given)
+            relation = functions.pass_rows(
+                f"WITH {', '.join(ctes)} SELECT {names} FROM step_{position}", step.rows_function
             )
-
-
-def _after(connection: duckdb.DuckDBPyConnection, select: "exp.Select", before: Sequence[Column]) -> list[Column]:
-    """The columns a step gives, by a table without rows that has the columns it gets."""
-    empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in before) or "NULL AS nothing"
-    sql = f"DESCRIBE WITH input AS (SELECT {empty}) {select.sql(dialect='duckdb')}"
-    try:
-        given = [Column(str(name), str(kind)) for name, kind, *_ in connection.execute(sql).fetchall()]
-        return [column for column in given if not column.name.startswith(FLAG)]
-    except duckdb.Error as error:
-        raise ConfigError(
-            "transform.binding",
-            f"the step does not fit the columns it gets: {str(error).splitlines()[0]}",
-            fix="correct the step; it gets " + ", ".join(f"{column.name} {column.type}" for column in before[:_SHOWN]),
-        ) from error
+            ctes = [f"step_{position} AS (SELECT * FROM {relation})"]
+        for name, alias in lost.items():
+            step_tree.carry(step.select, name if position == 0 else alias, alias)
+        if carried is not None:
+            step_tree.carry(step.select, carried if position == 0 else CARRIED_CURSOR, CARRIED_CURSOR)
+        for rule in step.flagged_before:
+            step_tree.carry(step.select, flag(rule), flag(rule))
+        # Invariant 2, nothing lost: a filter does not hide a row that a step before has set aside.
+        step_tree.keep_too(step.select, [flag(rule) for rule in step.flagged_before])
+        step_tree.read_from(step.select, f"step_{position}")
+        selects.append(step.select.sql(dialect="duckdb"))
+        ctes.append(f"step_{position + 1} AS ({selects[-1]})")
+        given = step.gives
+    return ctes, selects
 
 
 def describe(session: Session, query: Query) -> tuple[Column, ...]:

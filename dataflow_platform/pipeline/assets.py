@@ -29,8 +29,8 @@ from dataflow_platform.engine.failures import as_failure, boundary
 from dataflow_platform.engine.load import blocked
 from dataflow_platform.engine.planning import CURSOR_RULE, KEY_RULE
 from dataflow_platform.engine.stage import stage
+from dataflow_platform.engine.step_typing import StepAt
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
-from dataflow_platform.engine.transform import StepAt
 from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it

@@ -15,17 +15,27 @@ from dataflow_platform.automation.sensors import arrival_sensor
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Source, Table, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, unknown_name
-from dataflow_platform.engine import reading_range, transform
+from dataflow_platform.engine import reading_range, step_typing, transform
 from dataflow_platform.engine.io_manager import WarehouseIOManager
 from dataflow_platform.engine.stream_load import StreamLoad
 from dataflow_platform.pipeline import patterns, resolve
 from dataflow_platform.pipeline.assets import StreamAsset
+from dataflow_platform.pipeline.children import with_children
 from dataflow_platform.pipeline.document import Document
 from dataflow_platform.pipeline.resolve import Connection
 from dataflow_platform.pipeline.spec import JobSpec, PipelineSpec, StreamSpec
 
 T = TypeVar("T")
 Connections = Mapping[str, Connection]
+
+
+@dataclass(frozen=True)
+class DeclaredStream:
+    """A stream and the connections it goes between."""
+
+    asset: StreamAsset
+    source: Connection
+    target: Connection
 
 
 @dataclass
@@ -41,6 +51,7 @@ class Built:
     """Pipeline -> its destination, schema and streams."""
     loads: dict[tuple[str, str], Callable[[], StreamLoad]] = field(default_factory=dict)
     """Pipeline and stream -> the stream as the engine takes it."""
+    streams: list[DeclaredStream] = field(default_factory=list)
     problems: list[DataflowError] = field(default_factory=list)
 
     def add(self, other: "Built") -> None:
@@ -52,6 +63,7 @@ class Built:
         self.timetable.add(other.timetable)
         self.targets.update(other.targets)
         self.loads.update(other.loads)
+        self.streams += other.streams
         self.problems += other.problems
 
     def definitions(self) -> dg.Definitions:
@@ -101,7 +113,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
     pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
-    streams = patterns.streams(spec, document, source)
+    streams = with_children(patterns.streams(spec, document, source), document)
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
     for stream_spec, path in streams:
@@ -109,6 +121,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         asset = _at(document, path, make)
         built.assets += [_at(document, path, asset.definition), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
+        built.streams.append(DeclaredStream(asset, source, target))
         keys.append(asset.key)
 
         if spec.sensor:
@@ -142,7 +155,7 @@ def _stream(
     except ConfigError as error:
         place = document.locate(*path, str(error.where.path))
         raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
-    steps, step_at = resolve.steps(stream, document, path), partial(document.locate, *path, "transform")
+    steps, step_at = resolve.steps(stream, document, path), partial(resolve.step_at, stream, document, path)
     transform.refuse_unfit(steps, resolved.cursor, step_at)
     _refuse_own(steps, f"{schema}.{stream.name}", step_at)
     asset = StreamAsset(
@@ -167,7 +180,7 @@ def _stream(
     return asset
 
 
-def _refuse_own(steps: Sequence[Transformation], table: str, at: transform.StepAt) -> None:
+def _refuse_own(steps: Sequence[Transformation], table: str, at: step_typing.StepAt) -> None:
     for position, step in enumerate(steps):
         if table in step.upstream():
             raise ConfigError(

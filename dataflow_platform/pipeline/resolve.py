@@ -8,11 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from dataflow_platform.core import condition, cursor_range, registry
 from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
-from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean, unknown_name
+from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
 from dataflow_platform.pipeline.document import Document, Path_, dotted, render
-from dataflow_platform.pipeline.spec import STREAM_TAGS, ConnectionsSpec, PipelineSpec, StreamSpec
+from dataflow_platform.pipeline.spec import STREAM_TAGS, ChildStreamSpec, ConnectionsSpec, PipelineSpec, StreamSpec
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -174,10 +174,17 @@ def plugin(kind: registry.Kind, entry: Mapping[str, Any], document: Document, pa
 
 def steps(spec: StreamSpec, document: Document, path: Path_) -> list[Transformation]:
     """The stream's transformations, in order."""
-    return [
+    splits = spec.splits if isinstance(spec, ChildStreamSpec) else ()
+    return [plugin("transformations", entry, document, path) for entry in splits] + [
         plugin("transformations", entry, document, (*path, "transform", position))
         for position, entry in enumerate(spec.transform)
     ]
+
+
+def step_at(spec: StreamSpec, document: Document, path: Path_, position: int) -> Location:
+    """Where the step of a position stands."""
+    splits = len(spec.splits) if isinstance(spec, ChildStreamSpec) else 0
+    return document.locate(*path, *(("transform", position - splits) if position >= splits else ()))
 
 
 def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:

@@ -115,6 +115,38 @@ class StreamSettings(Spec):
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
 
 
+class ChildStream(Spec):
+    """A list inside the rows of a stream, as a table and an asset of its own: a row for each element."""
+
+    description: str = Field(default="", description="What the rows are, for the people who find the asset.")
+    of: str = Field(description="The column with the list, or the way to it through structures: `basket.items`.")
+    keys: list[str] | dict[str, str] = Field(
+        default_factory=list,
+        description="The parent's columns that go along: names, or names to new ones, such as `{id: order_id}`; its "
+        "`primary_key` when absent.",
+    )
+    position: str | None = Field(
+        default="position", description="The column with the place of the element in its list, from 1; none if null."
+    )
+    type: str | None = Field(
+        default=None,
+        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. What it does "
+        "not name is left out; `json[]` when absent.",
+    )
+    load: str | dict[str, Any] | None = Field(
+        default=None,
+        description="Load strategy. When absent: `append` where the parent appends, else `replace`, with the lists of "
+        "all rows of the source.",
+    )
+    primary_key: ColumnNames = Field(default_factory=list, description="Columns of the child that tell its rows apart.")
+    transform: list[dict[str, Any]] = Field(
+        default_factory=list, description="Steps in order over the child's rows, one key each."
+    )
+    checks: list[dict[str, Any]] = Field(default_factory=list, description="Rules in order, one key each.")
+    contract: Contract | None = Field(default=None, description="Schema contract; the pipeline's when absent.")
+    children: dict[str, "ChildStream"] = Field(default_factory=dict, description="Lists inside those elements.")
+
+
 class StreamSpec(StreamSettings):
     """One stream: a table, a file set or an endpoint that becomes one asset."""
 
@@ -123,6 +155,17 @@ class StreamSpec(StreamSettings):
         default_factory=dict, alias="from", description="What to read: the stream options of the source's connector."
     )
     load: str | dict[str, Any] = Field(default="append", description="Load strategy: a name, or `{name: {options}}`.")
+    children: dict[str, ChildStream] = Field(
+        default_factory=dict,
+        description="Lists inside the rows as tables of their own: name of the table to what it holds. Each reads the "
+        "rows of the source as this stream does, before its steps.",
+    )
+
+
+class ChildStreamSpec(StreamSpec):
+    """A child stream as a stream: what it reads is its parent's, and these steps take the lists apart first."""
+
+    splits: tuple[dict[str, Any], ...]
 
 
 class StreamPatterns(StreamSettings):

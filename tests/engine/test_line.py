@@ -218,6 +218,19 @@ def test_position_of_the_source_is_committed_with_the_rows(warehouse: DuckDB) ->
     assert table(warehouse, "SELECT position FROM raw._dataflow_state") == [('{"read": "page 7"}',)]
 
 
+def test_a_load_leaves_nothing_but_its_tables(warehouse: DuckDB) -> None:
+    for one_shot in (False, True):
+        kept = [Filter.model_validate("id > 1")]
+        run(warehouse, "append", [{"id": 1}, {"id": 2}], load_id=str(one_shot), one_shot=one_shot, steps=kept)
+    held = "SELECT table_schema || '.' || table_name, table_type FROM information_schema.tables ORDER BY ALL"
+    assert table(warehouse, held) == [
+        ("raw._dataflow_loads", "BASE TABLE"),
+        ("raw._dataflow_quarantine", "BASE TABLE"),
+        ("raw._dataflow_state", "BASE TABLE"),
+        ("raw.t", "BASE TABLE"),
+    ]
+
+
 def test_hostile_names_survive(warehouse: DuckDB) -> None:
     names = ["a b", 'quo"te', "apo'strophe", "select", "1st", "ümläut", "emoji 🛩", "x" * 200]
     rows = [{"id": 1, **dict.fromkeys(names, "v")}]

@@ -117,8 +117,8 @@ def test_a_join_reads_a_table_of_the_destination(warehouse: Destination) -> None
         stage(make(warehouse, orders, [JOIN]))
     run(warehouse, [{"key": "a", "name": "Ann"}, {"key": "c", "name": "Cid"}], name="people")
     staged = stage(make(warehouse, orders, [JOIN]))
-    assert staged.lineage["who"] == (Origin("name", "raw.people"),)
-    assert staged.lineage["customer"] == (Origin("customer"),)
+    assert staged.lineage.values()["who"] == (Origin("name", "raw.people"),)
+    assert staged.lineage.values()["customer"] == (Origin("customer"),)
     assert counts(publish(staged)) == (3, 0, 3, 0, 0)
     assert table(warehouse) == [(1, "a", "Ann"), (2, "a", "Ann"), (3, "b", None)]
 

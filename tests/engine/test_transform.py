@@ -3,7 +3,7 @@
 import duckdb
 
 from dataflow_platform.core.base import Column
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, transform
 from dataflow_platform.engine.lineage import Origin
 from tests.transformations.stepping import step
 
@@ -12,15 +12,15 @@ ROWS = "SELECT 1 AS id, 'Ulm' AS city, {'city': 'Bonn'} AS addr"
 
 
 def composed(*steps: tuple[str, object], cursor: str | None = None, keep: tuple[str, ...] = ()) -> transform.Query:
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, step_functions.opened(connection) as functions:
         made = [step(name, value) for name, value in steps]
-        return transform.compose(connection, ROWS, COLUMNS, made, cursor, keep)
+        return transform.compose(ROWS, COLUMNS, made, cursor, functions, keep)
 
 
 def test_a_field_of_a_structure_is_not_the_column_of_its_name() -> None:
     query = composed(("derive", {"c": "addr.city"}))
     assert query.plain == {"id": "id", "city": "city", "addr": "addr"}
-    assert query.lineage["c"] == (Origin("addr"),)
+    assert query.lineage.values()["c"] == (Origin("addr"),)
 
 
 def test_a_copy_does_not_take_the_place_of_its_column() -> None:

@@ -11,7 +11,7 @@ from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, transform
 from tests.portable.rows import TEXTS
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -303,8 +303,8 @@ def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]
         empty = ", ".join(f"CAST(NULL AS {each.type}) AS {quote(each.name)}" for each in columns)
         side = ", ".join(f"CAST(NULL AS {each.type}) AS {quote(each.name)}" for each in other)
         connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS SELECT {side}")
-        query = transform.compose(
-            connection, f"SELECT {empty}", columns, steps_of(pipeline), None, tables={"side.other": other}
-        )
+        tables = {"side.other": other}
+        with step_functions.opened(connection) as functions:
+            query = transform.compose(f"SELECT {empty}", columns, steps_of(pipeline), None, functions, tables=tables)
         described = connection.execute(f"DESCRIBE {query.sql}").fetchall()
     return [Column(str(name), str(kind)) for name, kind, *_ in described if name in query.columns]

@@ -12,7 +12,7 @@ from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
 from dataflow_platform.core.expression import AGGREGATE_FUNCTIONS
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
-from dataflow_platform.engine import portable, transform
+from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.functions import status
 from tests.portable.examples import EXAMPLES
 from tests.portable.pipelines import Pipeline, steps_of
@@ -36,7 +36,8 @@ def translated(steps: list[Transformation], dialect: Dialect, columns: Any = COL
     """The steps over a table called `orders`."""
     with duckdb.connect() as connection:
         table = portable.identifier("orders", dialect)
-        query = transform.compose(connection, "SELECT 1", columns, steps, None)
+        with step_functions.opened(connection) as functions:
+            query = transform.compose("SELECT 1", columns, steps, None, functions)
         source = portable.source_of(columns, table, dialect)
         return portable.translate(connection, query, columns, steps, source, dialect, at_line)
 

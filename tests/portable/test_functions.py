@@ -15,7 +15,7 @@ from dataflow_platform.core.expression import (
     expression,
 )
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
-from dataflow_platform.engine import portable, transform
+from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.functions import ALIASES, FUNCTIONS, status
 from tests.portable.examples import EXAMPLES
 from tests.portable.pipelines import Pipeline, steps_of
@@ -64,7 +64,8 @@ def _pipeline(name: str) -> Pipeline:
 
 def _refusal(connection: duckdb.DuckDBPyConnection, name: str, dialect: Dialect) -> ConfigError | None:
     steps = steps_of(_pipeline(name))
-    query = transform.compose(connection, "SELECT 1", COLUMNS, steps, None)
+    with step_functions.opened(connection) as functions:
+        query = transform.compose("SELECT 1", COLUMNS, steps, None, functions)
     try:
         portable.translate(connection, query, COLUMNS, steps, "SELECT 1", dialect, transform.by_position)
     except ConfigError as error:
@@ -103,7 +104,8 @@ def test_a_function_nobody_wrote_down_is_refused() -> None:
         for name in sorted(KNOWN):
             assert status(name, "postgres") == "unsupported" or name in {*EXAMPLES, *ALIASES}
         steps = steps_of([("derive", {"v": expression("reverse(t)")})])
-        query = transform.compose(connection, "SELECT 1", COLUMNS, steps, None)
+        with step_functions.opened(connection) as functions:
+            query = transform.compose("SELECT 1", COLUMNS, steps, None, functions)
         with pytest.raises(ConfigError) as caught:
             portable.translate(connection, query, COLUMNS, steps, "SELECT 1", "postgres", transform.by_position)
     assert caught.value.what == "step derive: reverse(VARCHAR) does not hold in postgres"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataflow_platform.core.base import Column, Tables
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import portable, transform
+from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.query import SETTINGS
 from tests.portable.compared import sorted_rows
 from tests.portable.pipelines import PORTABLE, Pipeline, pipelines, steps_of
@@ -44,7 +44,8 @@ def run_both(postgres: Any, pipeline: Pipeline, values: Rows, say: Callable[[str
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
         steps = steps_of(pipeline)
-        query = transform.compose(connection, source(values, "duckdb"), COLUMNS, steps, None, tables=TABLES)
+        with step_functions.opened(connection) as functions:
+            query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
         there = portable.translate(
             connection, query, COLUMNS, steps, source(values, "postgres"), "postgres", transform.by_position,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import AGGREGATE_FUNCTIONS
-from dataflow_platform.engine import portable, transform
+from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.functions import status
 from dataflow_platform.engine.portable.query import SETTINGS
 from tests.fixtures import spark_server
@@ -30,7 +30,8 @@ def both(pipeline: Pipeline, values: Rows) -> tuple[str, str | None]:
     with duckdb.connect() as connection:
         connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
         steps = steps_of(pipeline)
-        query = transform.compose(connection, source(values, "duckdb"), COLUMNS, steps, None, tables=TABLES)
+        with step_functions.opened(connection) as functions:
+            query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
         there = portable.translate(
             connection, query, COLUMNS, steps, source(values, "spark"), "spark", transform.by_position
         )

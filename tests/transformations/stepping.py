@@ -9,7 +9,7 @@ import pytest
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, transform
 
 Columns = Sequence[Column]
 
@@ -29,10 +29,12 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str = "input") -> l
 def run(connection: duckdb.DuckDBPyConnection, *steps: Transformation) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Names and rows that the steps make of the table `input`."""
     tables = {name: columns_of(connection, name) for each in steps for name in each.upstream()}
-    query = transform.compose(connection, "SELECT * FROM input", columns_of(connection), steps, None, tables=tables)
-    cursor = connection.execute(query.sql)
-    assert tuple(column[0] for column in cursor.description or ()) == query.columns
-    return list(query.columns), cursor.fetchall()
+    with step_functions.opened(connection) as functions:
+        query = transform.compose("SELECT * FROM input", columns_of(connection), steps, None, functions, tables=tables)
+        functions.run()
+        cursor = connection.execute(query.sql)
+        assert tuple(column[0] for column in cursor.description or ()) == query.columns
+        return list(query.columns), cursor.fetchall()
 
 
 def over(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, transform
 from tests.transformations import stepping
 from tests.transformations.stepping import run, step
 
@@ -178,9 +178,9 @@ def test_cast_by_a_format_and_with_misfits(to: dict[str, str], text: str, wanted
 def test_cast_flags_the_rows_that_go_to_quarantine() -> None:
     made = step("cast", {"Dest": {"type": "integer", "misfit": "quarantine"}})
     assert made.rules() == {"cast_dest": "Dest is no integer"}
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, step_functions.opened(connection) as functions:
         connection.execute("""CREATE TABLE input AS SELECT unnest(['1', 'x', NULL]) AS "Dest" """)
-        query = transform.compose(connection, "FROM input", [Column("Dest", "VARCHAR")], [made], None)
+        query = transform.compose("FROM input", [Column("Dest", "VARCHAR")], [made], None, functions)
         assert query.columns == ("Dest",)
         # NULL is a value of every type.
         wanted = [(1, False), (None, True), (None, False)]

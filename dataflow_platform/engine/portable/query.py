@@ -84,12 +84,23 @@ def translate(
             written = _query(tree, types, dialect)
             known = types.columns(tree)
             _refuse_names(known, dialect)
+        except (duckdb.Error, KeyError) as error:
+            raise _unknown(steps[place], dialect, error).at(at(place)) from error
         except DataflowError as error:
             error.what = f"step {step_name(type(steps[place]))}: {error.what}"
             raise error.at(at(place)) from None
         parts.append(written)
     last = ", ".join(identifier(name, dialect) for name in query.output)
     return Translation(dialect, tuple(parts), f"SELECT {last} FROM step_{len(query.selects)}", SETTINGS[dialect])
+
+
+def _unknown(step: Transformation, dialect: Dialect, error: Exception) -> ConfigError:
+    """The refusal of a SELECT whose expressions cannot be typed one by one."""
+    said = str(error).splitlines()[0] if isinstance(error, duckdb.Error) else "an expression has no type of its own"
+    return ConfigError(
+        "portable.unsupported", f"step {step_name(type(step))}: its SELECT does not hold in {dialect}: {said}",
+        fix=f"nearest: {step.instead}",
+    )  # fmt: skip
 
 
 def step_name(step: type[Transformation]) -> str:
@@ -136,7 +147,7 @@ def _query(tree: exp.Expr, types: Types, dialect: Dialect) -> str:
     return _Select(tree, types, dialect).written()
 
 
-_CLAUSES = {"expressions", "from_", "joins", "where", "group", "qualify", "order", "kind", "hint"}
+_CLAUSES = {"expressions", "from_", "joins", "where", "group", "qualify", "order", "limit", "kind", "hint"}
 
 
 class _Select:
@@ -149,6 +160,8 @@ class _Select:
         unknown = {key for key, value in select.args.items() if value} - _CLAUSES
         if unknown:
             raise self._writer.refused(f"{', '.join(sorted(unknown)).upper()} in a query", "the declared steps")
+        if any(each.is_star for each in select.selects):
+            raise self._writer.refused("* in a query", "the columns by their names")
         self._read = types.learn(select, outer)
 
     def written(self) -> str:
@@ -165,6 +178,8 @@ class _Select:
             text += f" GROUP BY {', '.join(self._writer.write(key) for key in group.expressions)}"
         if (order := self._select.args.get("order")) is not None:
             text += f" {self._writer.ordered(order)}"
+        if (limit := self._select.args.get("limit")) is not None:
+            text += f" LIMIT {int(limit.expression.name)}"
         if qualify is not None:
             # Not every dialect has QUALIFY: what it says is a column of a query inside.
             kept = identifier(_KEPT, self._dialect)
