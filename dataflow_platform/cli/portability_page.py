@@ -59,8 +59,8 @@ def page(generated: str) -> str:
             "\n## Types\n\nOf casts and expressions. A column that is only passed on may be of any type.\n",
             *_table(["DuckDB", *_OTHERS], types),
             "\nTexts are cast to numbers, booleans, dates and timestamps in PostgreSQL by patterns of what DuckDB "
-            "reads; in the other dialects constants only. Doubles and texts are not cast to one another, except texts to "
-            "doubles in PostgreSQL.",
+            "reads; in the other dialects constants only. Doubles and texts are not cast to one another, except "
+            "texts to doubles in PostgreSQL.",
             "\n## Known differences\n",
             *_table(["where", "what", "how"], differences),
             "\n## Settings\n\nThe query takes these for granted of the session that runs it.\n",

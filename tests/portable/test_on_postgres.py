@@ -1,6 +1,7 @@
 """The steps run by PostgreSQL give what they give in DuckDB: values, types, NULLs, their order, collation."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import duckdb
@@ -13,8 +14,8 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.query import SETTINGS
 from tests.portable.compared import sorted_rows
-from tests.portable.pipelines import PORTABLE, Pipeline, pipelines, steps_of
-from tests.portable.rows import COLUMNS, Rows, rows, source
+from tests.portable.pipelines import PORTABLE, Pipeline, pipeline_of, steps_of
+from tests.portable.rows import COLUMNS, Rows, rows_of, source
 
 OTHER = (Column("t", "VARCHAR"), Column("i", "INTEGER"), Column("note", "VARCHAR"))
 OTHER_ROWS: Rows = [("a", 1, "one"), ("A", 1, "One"), ("é", None, None), (None, 0, "zero"), ("", -7, "b")]
@@ -73,11 +74,15 @@ many = settings(
 
 
 @many
-@given(st.data())
-def test_generated_pipelines_give_the_same(postgres: Any, data: st.DataObject) -> None:
-    """Steps and expressions by chance, over rows by chance."""
-    values = data.draw(rows())
-    pipeline = data.draw(pipelines(COLUMNS, OTHER))
+@given(st.randoms(use_true_random=True))
+def test_generated_pipelines_give_the_same(postgres: Any, chance: Random) -> None:
+    """Steps and expressions by chance, over rows by chance.
+
+    Hypothesis gives the seed only: of its own choices three of four are the simplest there are, and 300 pipelines of
+    them did not tell texts in another order.
+    """
+    values = rows_of(chance)
+    pipeline = pipeline_of(chance, COLUMNS, OTHER)
     try:
         why = run_both(postgres, pipeline, values, note)
     except ConfigError as error:

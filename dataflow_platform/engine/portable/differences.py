@@ -51,8 +51,14 @@ DIFFERENCES = (
         "DuckDB 1.5.5 makes -2147483648 of 2147483647.5; PostgreSQL gives NULL.",
     ),
     Difference(
-        ("postgres",), "texts as doubles", "`1e400` is infinite in DuckDB and fails; an exponent has two digits.",
-        loud=True,
+        ("postgres",), "texts as doubles out of range",
+        "`1e400` is infinite and `1e-400` is 0 in DuckDB; the cast fails.", loud=True,
+    ),
+    Difference(
+        ("postgres",), "texts that look like numbers",
+        "DuckDB 1.5.5 reads a sign or an exponent without digits before a blank (`'- '` is 0, `'7e '` is 7) and two "
+        "signs before a double (`'+-2.5'`); in PostgreSQL they are no numbers: the cast fails, TRY_CAST gives NULL. "
+        "Of 20,000 texts made by chance the others were read alike.",
     ),
     Difference(
         ("postgres",), "sums beyond 2**127", "DuckDB fails; PostgreSQL fails from 10**39 on.",
