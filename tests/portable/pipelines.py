@@ -1,6 +1,7 @@
 """Pipelines made by chance: steps over the columns that are there, of expressions of a wanted type."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -313,8 +314,13 @@ def steps_of(pipeline: Pipeline) -> list[Transformation]:
     return found
 
 
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """One for all pipelines: to open one takes longer than to type a step."""
+    return duckdb.connect(config={"threads": 1})
+
+
 def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]) -> list[Column]:
     """The columns behind the last step."""
-    with duckdb.connect() as connection:
-        given, _ = transform.output(connection, columns, steps_of(pipeline), {"side.other": other})
+    given, _ = transform.output(_engine(), columns, steps_of(pipeline), {"side.other": other})
     return list(given)

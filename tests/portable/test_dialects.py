@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -17,6 +16,7 @@ from dataflow_platform.engine.portable.functions import status
 from tests.portable.examples import EXAMPLES
 from tests.portable.pipelines import Pipeline, steps_of
 from tests.portable.rows import COLUMNS
+from tests.portable.test_on_postgres import engine
 
 OTHERS = [dialect for dialect in EVERYWHERE if dialect != "duckdb"]
 ORDERS = (Column("id", "INTEGER"), Column("name", "VARCHAR"), Column("price", "DECIMAL(9,2)"))
@@ -34,12 +34,11 @@ def written(pipeline: Pipeline, dialect: Dialect, columns: Any = COLUMNS) -> por
 
 def translated(steps: list[Transformation], dialect: Dialect, columns: Any = COLUMNS) -> portable.Translation:
     """The steps over a table called `orders`."""
-    with duckdb.connect() as connection:
-        table = portable.identifier("orders", dialect)
-        with step_functions.opened(connection) as functions:
-            query = transform.compose("SELECT 1", columns, steps, None, functions)
-        source = portable.source_of(columns, table, dialect)
-        return portable.translate(connection, query, columns, steps, source, dialect, at_line)
+    table = portable.identifier("orders", dialect)
+    with step_functions.opened(engine()) as functions:
+        query = transform.compose("SELECT 1", columns, steps, None, functions)
+    source = portable.source_of(columns, table, dialect)
+    return portable.translate(engine(), query, columns, steps, source, dialect, at_line)
 
 
 def refusal(pipeline: Pipeline, dialect: Dialect) -> str:
@@ -83,14 +82,17 @@ def test_constants_are_those_of_the_dialect() -> None:
 
 @pytest.mark.parametrize("dialect", OTHERS)
 def test_what_is_written_is_read_by_sqlglot_in_the_dialect(dialect: Dialect) -> None:
-    """Each function that holds, and the steps; a query that is read back has as many steps as were written."""
-    for name, example in EXAMPLES.items():
-        if status(name, dialect) == "unsupported":
-            continue
-        folded = name in AGGREGATE_FUNCTIONS and " OVER " not in example
-        step: Any = ("aggregate", {"by": ["j"], "compute": {"v": example}}) if folded else ("derive", {"v": example})
-        tree = sqlglot.parse_one(written([step], dialect).sql, read=dialect)
-        assert len(tree.find(exp.With).expressions) == 2, example  # type: ignore[union-attr]
+    """All functions that hold in one step, and the steps; what is read back has as many steps and columns."""
+    holding = {f"v_{name}": text for name, text in EXAMPLES.items() if status(name, dialect) != "unsupported"}
+    folded = {name: text for name, text in holding.items() if name.removeprefix("v_") in AGGREGATE_FUNCTIONS}
+    derived = {name: text for name, text in holding.items() if name not in folded}
+    pipelines: tuple[Pipeline, ...] = (
+        [("derive", derived), ("select", list(derived))], [("aggregate", {"compute": folded}), ("select", list(folded))]
+    )  # fmt: skip
+    for pipeline in pipelines:
+        tree = sqlglot.parse_one(written(pipeline, dialect).sql, read=dialect)
+        assert tree.named_selects == list(pipeline[0][1].get("compute", pipeline[0][1]))
+        assert len(tree.find(exp.With).expressions) == 3  # type: ignore[union-attr]
     tree = sqlglot.parse_one(written(SHOP, dialect, ORDERS).sql, read=dialect)
     assert tree.named_selects == ["id", "name", "price", "unit"]
 

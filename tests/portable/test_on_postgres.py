@@ -1,6 +1,7 @@
 """The steps run by PostgreSQL give what they give in DuckDB: values, types, NULLs, their order, collation."""
 
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -37,31 +38,38 @@ def postgres(linguistic_postgres: Any) -> Any:
     return linguistic_postgres
 
 
+@cache
+def engine() -> duckdb.DuckDBPyConnection:
+    """DuckDB with the table side.other; one for all tests, as opening one takes longer than most queries."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
+    return connection
+
+
 def run_both(postgres: Any, pipeline: Pipeline, values: Rows, say: Callable[[str], object] = print) -> str | None:
     """Run the pipeline over ``values`` in both and compare; why nothing could be compared, if so."""
     import psycopg2
 
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
-        steps = steps_of(pipeline)
-        with step_functions.opened(connection) as functions:
-            query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
-        there = portable.translate(
-            connection, query, COLUMNS, steps, source(values, "postgres"), "postgres", transform.by_position,
-        )  # fmt: skip
-        say(there.sql)
-        try:
-            expected = connection.execute(query.sql).fetchall()
-        except duckdb.Error as error:
-            with pytest.raises(psycopg2.Error):
-                postgres.execute(there.sql)
-            return str(error)
-        types = [str(row[1]) for row in connection.execute(f"DESCRIBE {query.sql}").fetchall()]
-        postgres.execute(there.sql)
-        assert sorted_rows(postgres.fetchall()) == sorted_rows(expected)
-        got = [column.type_code for column in postgres.description]
-        assert got == [_OIDS.get(kind, 1700 if kind.startswith("DECIMAL") else None) for kind in types]
+    connection = engine()
+    steps = steps_of(pipeline)
+    with step_functions.opened(connection) as functions:
+        query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
+    there = portable.translate(
+        connection, query, COLUMNS, steps, source(values, "postgres"), "postgres", transform.by_position,
+    )  # fmt: skip
+    say(there.sql)
+    try:
+        expected = connection.execute(query.sql).fetchall()
+    except duckdb.Error as error:
+        with pytest.raises(psycopg2.Error):
+            postgres.execute(there.sql)
+        return str(error)
+    types = [str(row[1]) for row in connection.execute(f"DESCRIBE {query.sql}").fetchall()]
+    postgres.execute(there.sql)
+    assert sorted_rows(postgres.fetchall()) == sorted_rows(expected)
+    got = [column.type_code for column in postgres.description]
+    assert got == [_OIDS.get(kind, 1700 if kind.startswith("DECIMAL") else None) for kind in types]
     return None
 
 

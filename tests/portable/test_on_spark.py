@@ -20,7 +20,7 @@ from tests.portable.examples import EXAMPLES
 from tests.portable.pipelines import Pipeline, pipeline_of, steps_of
 from tests.portable.rows import COLUMNS, Rows, rows_of, source
 from tests.portable.test_functions import nasty_rows
-from tests.portable.test_on_postgres import OTHER, OTHER_ROWS, TABLES
+from tests.portable.test_on_postgres import OTHER, OTHER_ROWS, TABLES, engine
 
 PIPELINES = 200
 COMMAND = spark_server.command() or pytest.skip("needs pyspark's spark-submit and Java", allow_module_level=True)
@@ -28,18 +28,17 @@ COMMAND = spark_server.command() or pytest.skip("needs pyspark's spark-submit an
 
 def both(pipeline: Pipeline, values: Rows) -> tuple[str, str | None]:
     """The query for Spark, and the rows DuckDB gives, None where it fails; ConfigError where a step does not hold."""
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE SCHEMA side; CREATE TABLE side.other AS {source(OTHER_ROWS, 'duckdb', OTHER)}")
-        steps = steps_of(pipeline)
-        with step_functions.opened(connection) as functions:
-            query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
-        there = portable.translate(
-            connection, query, COLUMNS, steps, source(values, "spark"), "spark", transform.by_position
-        )
-        try:
-            return there.sql, repr(sorted_rows(connection.execute(query.sql).fetchall()))
-        except duckdb.Error:
-            return there.sql, None
+    connection = engine()
+    steps = steps_of(pipeline)
+    with step_functions.opened(connection) as functions:
+        query = transform.compose(source(values, "duckdb"), COLUMNS, steps, None, functions, tables=TABLES)
+    there = portable.translate(
+        connection, query, COLUMNS, steps, source(values, "spark"), "spark", transform.by_position
+    )
+    try:
+        return there.sql, repr(sorted_rows(connection.execute(query.sql).fetchall()))
+    except duckdb.Error:
+        return there.sql, None
 
 
 def run_in_spark(queries: list[str], folder: Path) -> list[dict[str, str]]:
