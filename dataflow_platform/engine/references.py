@@ -12,27 +12,32 @@ _BROUGHT = "_dataflow_brought"
 
 
 def bring(
-    references: Sequence[Reference], connection: duckdb.DuckDBPyConnection, beside: duckdb.DuckDBPyConnection
+    references: Sequence[Reference],
+    connection: duckdb.DuckDBPyConnection,
+    beside: duckdb.DuckDBPyConnection,
+    only_types: bool = False,
 ) -> None:
     """Let the engine know ``references`` by their names, and the one ``beside`` it their columns.
 
+    ``only_types``: without their rows, as far as a format tells its columns apart from them.
     DataError where one cannot be read.
     """
     for reference in references:
-        _read(reference, connection)
+        _read(reference, connection, " LIMIT 0" if only_types else "")
         described = connection.execute(f"DESCRIBE {quote(reference.name)}").fetchall()
         held = ", ".join(f"{quote(name)} {kind}" for name, kind, *_ in described)
         beside.execute(f"CREATE OR REPLACE TEMP TABLE {quote(reference.name)} ({held})")
 
 
-def _read(reference: Reference, connection: duckdb.DuckDBPyConnection) -> None:
+def _read(reference: Reference, connection: duckdb.DuckDBPyConnection, limit: str) -> None:
     rows = reference.rows()
     columns = ", ".join(f"{value} AS {quote(name)}" for name, value in reference.columns.items())
     if not isinstance(rows, str):
         connection.register(_BROUGHT, rows)
     source = rows if isinstance(rows, str) else _BROUGHT
     try:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(reference.name)} AS SELECT {columns} FROM {source}")
+        made = f"SELECT {columns} FROM {source}{limit}"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(reference.name)} AS {made}")
     except duckdb.Error as error:
         raise DataError(
             "reference.unreadable",

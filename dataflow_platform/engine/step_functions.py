@@ -34,8 +34,10 @@ class _Passage:
 class StepFunctions:
     """The functions of one load's steps on its ``connection``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, only_types: bool = False) -> None:
         self.connection = connection
+        self.only_types = only_types
+        """Nothing will run: of the tables that steps bring along the columns are enough."""
         self._known: list[str] = []
         self._held: list[Callable[[], None]] = []
         self._passages: list[_Passage] = []
@@ -138,9 +140,9 @@ class StepFunctions:
 
 
 @contextmanager
-def opened(connection: duckdb.DuckDBPyConnection) -> Iterator[StepFunctions]:
+def opened(connection: duckdb.DuckDBPyConnection, only_types: bool = False) -> Iterator[StepFunctions]:
     """A place for the functions of a load's steps; an error of one of them is raised as itself."""
-    functions = StepFunctions(connection)
+    functions = StepFunctions(connection, only_types)
     try:
         yield functions
     except duckdb.Error:

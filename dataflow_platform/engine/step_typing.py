@@ -121,7 +121,7 @@ def _add(
         select, after = step_tree.parse(f"SELECT {', '.join(map(quote, given))} FROM input"), list(rows_function.gives)
         now = {}
     else:
-        references.bring(step.references(), functions.connection, engine)
+        references.bring(step.references(), functions.connection, engine, functions.only_types)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)

@@ -49,8 +49,8 @@ class Query:
     """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
     secret: frozenset[str] = frozenset()
     """Source columns of which nothing clear may be written: steps mask what was made of them."""
-    holds_rows: bool = False
-    """The engine has to hold rows to run it, and may spill them."""
+    blurred: frozenset[str] = frozenset()
+    """Output columns in which values that differed may have become equal: masked ones."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -111,18 +111,8 @@ def compose(
         selects=tuple(selects),
         output=(*output, *lost.values()),
         secret=found.clear.secret(),
-        holds_rows=_holds_rows(steps, found),
+        blurred=found.clear.blurred,
     )
-
-
-def _holds_rows(steps: Sequence[Transformation], found: step_typing.TypedSteps) -> bool:
-    if any(step.rows == "anew" for step in steps):
-        return True
-    if not steps:
-        return False
-    from dataflow_platform.engine import step_tree
-
-    return any(step_tree.holds_rows(step.select) for step in found.steps)
 
 
 def _chained(
@@ -146,7 +136,9 @@ def _chained(
             relation = functions.pass_rows(
                 f"WITH {', '.join(ctes)} SELECT {names} FROM step_{position}", step.rows_function
             )
-            ctes = [f"step_{position} AS (SELECT * FROM {relation})"]
+            # Arrow has no UUID or JSON of its own: what comes back is brought into the declared types.
+            typed = ", ".join(f"CAST({quote(each.name)} AS {each.type}) AS {quote(each.name)}" for each in step.gives)
+            ctes = [f"step_{position} AS (SELECT {typed} FROM {relation})"]
         for name, alias in lost.items():
             step_tree.carry(step.select, name if position == 0 else alias, alias)
         if carried is not None:

@@ -30,7 +30,7 @@ class PipelineLineage:
         self._opened = ExitStack()
         # One for all: opening one takes longer than typing most streams.
         self._engine = self._opened.enter_context(step_typing.locked_engine())
-        self._functions = self._opened.enter_context(step_functions.opened(duckdb.connect(":memory:")))
+        self._functions = self._opened.enter_context(step_functions.opened(duckdb.connect(":memory:"), only_types=True))
         self.assets: dict[str, Asset] = {}
 
     def add(self, others: Mapping[str, Asset]) -> None:

@@ -1,13 +1,18 @@
 """Steps that bring knowledge from elsewhere, declared in YAML and run through the engine."""
 
+from datetime import date, timedelta
+from hashlib import md5
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from dataflow_platform.connectors.duckdb import DuckDB
+from dataflow_platform.core.errors import DataError
+from dataflow_platform.engine.replay import Selection, replay
 from dataflow_platform.pipeline.loader import load_folder
 from tests.fixtures.rest_api import Seen, Stub, reply
 from tests.fixtures.yaml_project import INBOX, Write
@@ -80,6 +85,23 @@ def test_a_reference_file_of_the_project_is_looked_into(yaml_project: Write) -> 
     assert rows(folder, "SELECT id, country FROM shop.customers ORDER BY id") == [(1, "Germany"), (3, None)]
 
 
+def test_a_row_in_quarantine_is_replayed_once_its_key_is_known(yaml_project: Write) -> None:
+    steps = "lookup: {file: lands.csv, by: {land: code}, columns: {name: country}, misfit: quarantine}"
+    folder = project(yaml_project, steps, "id,land\n1,de\n2,xx\n")
+    lands = folder / "lands.csv"
+    lands.write_text("code,name\nde,Germany\n")
+    materialized(folder)
+    load = load_folder(folder / "defs").built.loads["shop", "customers"]
+    assert replay(load(), Selection(), "somebody").still_bad == 1
+    lands.write_text("code,name\nde,Germany\nxx,Nowhere\nxx,Elsewhere\n")
+    # As in a load: a row would become two.
+    with pytest.raises(DataError, match=r"lands\.csv has a key more than once"):
+        replay(load(), Selection(), "somebody")
+    lands.write_text("code,name\nde,Germany\nxx,Nowhere\n")
+    assert replay(load(), Selection(), "somebody").loaded == 1
+    assert rows(folder, "SELECT id, country FROM shop.customers ORDER BY id") == [(1, "Germany"), (2, "Nowhere")]
+
+
 def test_a_key_twice_fails_before_a_row_is_staged(yaml_project: Write) -> None:
     steps = "lookup: {file: lands.csv, by: {land: code}, columns: {name: country}, misfit: 'null'}"
     folder = project(yaml_project, steps, "id,land\n1,de\n")
@@ -111,12 +133,15 @@ def crm_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_api_is_asked_once_for_each_key(yaml_project: Write, stub: Stub) -> None:
+    stub.on("/c/", lambda _: [{"name": "everybody"}, {"name": "else"}])
+    stub.on("/", lambda _: {"data": {"name": "the API itself"}})
     stub.on("/c/a b", lambda _: {"data": {"name": "Ada", "points": 1.10, "tags": ["x"]}})
     stub.on("/c/2", lambda _: {"data": {"name": None, "points": 7}})
     step = """\
 lookup: {api: {connection: crm, path: 'c/{key}', records: data, types: {points: 'decimal(9,2)'}}, by: {key: id}, \
 columns: [name, points, tags], misfit: quarantine}"""
-    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(9)) + "9,\n"
+    # The last two would ask for the path above, and for the whole list.
+    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(9)) + '9,\n10,..\n11,""\n'
     folder = asked(yaml_project, stub, step, customers)
     materialized(folder)
     taken = "SELECT name, points::VARCHAR, tags, count(*) FROM shop.customers GROUP BY ALL ORDER BY ALL NULLS LAST"
@@ -214,3 +239,31 @@ def test_a_model_scores_the_rows(yaml_project: Write) -> None:
     (event,) = result.get_asset_materialization_events()
     lineage: Any = event.step_materialization_data.materialization.metadata["dagster/column_lineage"].value
     assert [dep.column_name for dep in lineage.deps_by_column["class"]] == ["orders"]
+
+
+def test_entities_are_resolved(yaml_project: Write) -> None:
+    steps = """\
+cast: {uid: uuid, price: 'decimal(9,2)', seen: timestamptz, note: json}
+resolve_entities: {key: id, blocking: [[surname], [given, born]], certain: [[given, surname, born]], \
+comparisons: {given: jaro_winkler, surname: {by: levenshtein, at: [1]}, born: days}, match: 0.9}
+"""
+    # A hundred persons whose names are digests; each stands there again, every second with a letter left out.
+    lines = ["id,given,surname,born,uid,price,seen,note"]
+    for person in range(100):
+        given, surname = (md5(f"{word}{person % 30}".encode()).hexdigest()[:8] for word in ("given", "surname"))
+        born, uid = date(1950, 1, 1) + timedelta(person * 7919 % 20000), UUID(int=person)
+        rest = f"{born},{uid},{person}.50,2024-01-01 00:00:00+00,[1]"
+        lines += [f"{person},{given},{surname},{rest}", f"{1000 + person},{given},{surname[person % 2 :]},{rest}"]
+    folder = project(yaml_project, steps, "\n".join(lines) + "\n")
+    result = materialized(folder)
+    counted = "SELECT count(*), count(DISTINCT cluster_id), count(*) FILTER (id % 1000 = cluster_id)"
+    assert rows(folder, f"{counted} FROM shop.customers") == [(200, 100, 200)]
+    kinds = dict(rows(folder, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'customers'"))
+    assert [kinds[name] for name in ("uid", "price", "seen", "note", "cluster_id", "match_weight", "review_with")] == [
+        "UUID", "DECIMAL(9,2)", "TIMESTAMP WITH TIME ZONE", "JSON", "BIGINT", "DOUBLE", "BIGINT",
+    ]  # fmt: skip
+    (event,) = result.get_asset_materialization_events()
+    lineage: Any = event.step_materialization_data.materialization.metadata["dagster/column_lineage"].value
+    used = {dep.column_name for dep in lineage.deps_by_column["cluster_id"]}
+    assert used == {"id", "given", "surname", "born"}
+    assert [dep.column_name for dep in lineage.deps_by_column["price"]] == ["price"]

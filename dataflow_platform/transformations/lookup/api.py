@@ -120,7 +120,7 @@ class Answers:
             self._client.close()
 
     def _answered(self, keys: list[str]) -> list[Answer]:
-        found = {key: self._known[key] for key in keys if key in self._known}
+        found = {key: self._known.get(key, _MISSING) for key in keys if key in self._known or not self._askable(key)}
         new = [key for key in keys if key not in found]
         found |= self._ask(new)
         for key in keys:
@@ -129,6 +129,10 @@ class Answers:
         while len(self._known) > self._api.cached:
             self._known.popitem(last=False)
         return [found[key] for key in keys]
+
+    def _askable(self, key: str) -> bool:
+        """False for keys that would ask for something else: the whole list, the path above, two things."""
+        return key not in ("", ".", "..") and not (self._api.batch > 1 and "," in key)
 
     def _ask(self, keys: list[str]) -> dict[str, Answer]:
         if not keys:
