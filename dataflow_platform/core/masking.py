@@ -15,6 +15,7 @@ from dataflow_platform.core.errors import ConfigError, DataError
 LEAST = 16
 """Characters a key has at least."""
 _BLOCK = 64  # bytes of a block of SHA-256
+_PREFIX = "tok_"  # so that no token begins with a sign that a shell or a spreadsheet takes for its own
 _VERSION = b"\x01"  # first byte of what a token holds; what is behind it is the text
 _REMEMBERED = 50_000  # invented values kept at hand: making one takes a hundred times as long as finding it
 
@@ -50,7 +51,8 @@ def tokenised(key: str) -> Callable[[str], str]:
     cipher = _cipher(key)
 
     def value(text: str) -> str:
-        return base64.urlsafe_b64encode(cipher.encrypt(_VERSION + text.encode(), None)).rstrip(b"=").decode()
+        raw: bytes = cipher.encrypt(_VERSION + text.encode(), None)
+        return _PREFIX + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
     return value
 
@@ -63,7 +65,8 @@ def detokenised(key: str) -> Callable[[str], str]:
         from cryptography.exceptions import InvalidTag
 
         try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            bare = token.removeprefix(_PREFIX)
+            raw = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
             plain: bytes = cipher.decrypt(raw, None)
             if plain[:1] == _VERSION:
                 return plain[1:].decode()

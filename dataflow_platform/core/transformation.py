@@ -79,7 +79,7 @@ class Transformation(ABC):
 
     holds: ClassVar[tuple[Dialect, ...]] = ("duckdb",)
     """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
-    instead: ClassVar[str] = "run it with engine: duckdb"
+    instead: ClassVar[str] = "leave the step to DuckDB"
     """What comes nearest where it does not hold."""
     secret_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
@@ -129,6 +129,10 @@ class Transformation(ABC):
 
     def masks(self, columns: Sequence[Column]) -> Sequence[str]:
         """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
+        return ()
+
+    def blurs(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of the columns it ``masks`` in which values that differ may become equal."""
         return ()
 
     def shows(self, columns: Sequence[Column]) -> Sequence[str]:

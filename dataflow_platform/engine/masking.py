@@ -57,6 +57,8 @@ class ClearValues:
         self._hidden: dict[Origin, tuple[str, int]] = {}
         """What masked columns were made of: the masked column, and the position of its step."""
         self._shown: set[Origin] = set()
+        self.blurred: frozenset[str] = frozenset()
+        """Columns in which values that differed may have become equal."""
         self._kept: list[tuple[int, set[Origin]]] = []
         """The steps that keep rows in a file, with what those rows carry."""
 
@@ -82,6 +84,9 @@ class ClearValues:
         for name in shown:
             carried[name] = {origin: kinds for origin, kinds in carried[name].items() if origin not in self._hidden}
         self._carried = through(Relation(carried))
+        blurred = self.blurred | set(step.blurs(columns))
+        traced = Relation({name: {Origin(name): Kind.IDENTITY} if name in blurred else {} for name in carried})
+        self.blurred = frozenset(name for name, sources in through(traced).columns.items() if sources)
 
     def _of(self, column: str) -> list[Origin]:
         """What a column holds the values of, or was chosen by."""
@@ -141,13 +146,13 @@ def encrypt_spills(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET temp_file_encryption = true")
     except duckdb.PermissionException:
         raise TransientError(
-            "mask.spill", "another load of this process has spilled without encryption, and a step holds clear values",
+            "mask.spill", "another load of this process has spilled unencrypted, and this one holds clear values",
             fix="run it again; give both one Dagster pool to queue them",
         ) from None  # fmt: skip
     except ConfigError:
         raise ConfigError(
-            "mask.spill", "a step holds clear values that may be spilled to disk, and nothing is there to encrypt them",
-            where="transform", fix="pip install 'dataflow-platform[masking]', or mask before that step",
+            "mask.spill", "the engine may spill clear values to disk, and nothing is there to encrypt them",
+            where="transform", fix="pip install 'dataflow-platform[masking]'",
         ) from None  # fmt: skip
 
 

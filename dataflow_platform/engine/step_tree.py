@@ -11,16 +11,6 @@ def parse(query: str) -> exp.Select:
     return sqlglot.parse_one(query, read="duckdb", into=exp.Select)
 
 
-_HOLDING = (
-    exp.Window, exp.Join, exp.Group, exp.Order, exp.Distinct, exp.SetOperation, exp.AggFunc, exp.TableSample, exp.Limit,
-)  # fmt: skip
-
-
-def holds_rows(select: exp.Select) -> bool:
-    """True where the engine has to hold rows to run it, and may spill them."""
-    return select.find(*_HOLDING) is not None
-
-
 def untouched(select: exp.Select) -> dict[str, str]:
     """Column of ``input`` -> output column, for those that at most change their name."""
     found: dict[str, str] = {}

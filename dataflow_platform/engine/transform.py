@@ -9,7 +9,7 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import flag
-from dataflow_platform.engine import step_functions, step_typing
+from dataflow_platform.engine import step_typing
 from dataflow_platform.engine.lineage import Relation
 from dataflow_platform.engine.step_functions import StepFunctions
 from dataflow_platform.engine.step_typing import StepAt, by_position
@@ -49,8 +49,8 @@ class Query:
     """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
     secret: frozenset[str] = frozenset()
     """Source columns of which nothing clear may be written: steps mask what was made of them."""
-    holds_rows: bool = False
-    """The engine has to hold rows to run it, and may spill them."""
+    blurred: frozenset[str] = frozenset()
+    """Output columns in which values that differed may have become equal: masked ones."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -111,31 +111,8 @@ def compose(
         selects=tuple(selects),
         output=(*output, *lost.values()),
         secret=found.clear.secret(),
-        holds_rows=_holds_rows(steps, found),
+        blurred=found.clear.blurred,
     )
-
-
-def _holds_rows(steps: Sequence[Transformation], found: step_typing.TypedSteps) -> bool:
-    if any(step.rows == "anew" for step in steps):
-        return True
-    if not steps:
-        return False
-    from dataflow_platform.engine import step_tree
-
-    return any(step_tree.holds_rows(step.select) for step in found.steps)
-
-
-def output(
-    connection: duckdb.DuckDBPyConnection,
-    columns: Sequence[Column],
-    steps: Sequence[Transformation],
-    tables: Tables,
-    at: StepAt = by_position,
-) -> tuple[Sequence[Column], Relation]:
-    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
-    with step_functions.opened(connection, only_types=True) as functions:
-        found = step_typing.typed(columns, steps, tables, at, functions)
-        return found.columns, found.lineage
 
 
 def _chained(

@@ -154,6 +154,11 @@ class Mask(Spec, Transformation):
             )  # fmt: skip
         return names_of(chosen(self.columns, columns, "mask"))
 
+    def blurs(self, columns: Sequence[Column]) -> Sequence[str]:
+        """All that are neither hashed nor tokenised."""
+        listed = zip(self.masks(columns), self.columns.values(), strict=True)
+        return [name for name, by in listed if by.way not in ("hash", "tokenise")]
+
     def shows(self, columns: Sequence[Column]) -> Sequence[str]:
         """The columns said to be ``clear``."""
         return names_of(chosen(self.clear, columns, "mask"))

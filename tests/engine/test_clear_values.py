@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dataflow_platform.connectors.postgres import Postgres
 from dataflow_platform.connectors.rest import Rest
 from dataflow_platform.core import masking, registry
 from dataflow_platform.core.base import Destination, Stream
-from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.demo.environment import free_ports
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import quarantine, replay
@@ -25,7 +26,7 @@ from dataflow_platform.engine.masking import LEFT_OUT
 from dataflow_platform.engine.stage import stage
 from tests.fixtures import masked_loads, planted
 from tests.fixtures.masked_loads import KEY, Made, load
-from tests.fixtures.rest_api import Stub
+from tests.fixtures.rest_api import Stub, reply
 from tests.reliability import processes
 
 SYSTEM = tempfile.gettempdir()
@@ -211,6 +212,44 @@ FAILING: dict[str, Callable[[Path], tuple[Made, dict[str, Any]]]] = {
         masked_loads.csv_rows(inbox), {"checks": [registry.check("unique").model_validate({"columns": ["city"]})]}
     ),
 }  # fmt: skip
+
+
+def test_a_merge_by_a_masked_key(inbox: Path, home: Path) -> None:
+    """Hashed keys find their rows again; keys that would become equal are refused before anything is read."""
+    into = masked_loads.destination("duckdb", home)
+    source, stream = masked_loads.arrow_rows(inbox)
+    made = source, replace(stream, primary_key=("email",))
+    merge: dict[str, Any] = {"strategy": registry.load_strategy("merge")(), "strategy_name": "merge"}
+    for rows in (planted.COUNT - len(planted.BAD), 0):
+        assert publish(stage(load(made, into, "t", **merge))).rows_inserted == rows
+    for written, key in (
+        ([("mask", {"email": "partial"})], "email"),
+        ([("mask", {"email": "redact"}), ("rename", {"email": "e"})], "e"),
+    ):
+        made = source, replace(stream, primary_key=(key,))
+        with pytest.raises(ConfigError) as caught:
+            stage(load(made, into, "other", **merge, steps=masked_loads.steps(written)))
+        assert caught.value.code == "mask.primary_key"
+    assert planted.search(home) == {}
+
+
+def test_errors_of_servers_tell_no_planted_value(
+    inbox: Path, home: Path, postgres_server: PostgresServer, stub: Stub
+) -> None:
+    source, _ = postgres_rows(postgres_server)
+    query = {"query": "SELECT id, email::int AS email, name, iban, phone FROM planted"}
+    stub.on("/rows", lambda seen: reply(200, b"<html>qzplant is not JSON</html>"))
+    steps = masked_loads.steps([MASK])
+    for made in (
+        (source, Stream("rows", Postgres.StreamOptions.model_validate(query))),
+        (Rest(base_url=stub.url), Stream("rows", Rest.StreamOptions.model_validate({"path": "rows"}))),
+    ):
+        with pytest.raises(DataflowError) as caught:
+            publish(stage(load(made, masked_loads.destination("duckdb", home), "t", steps=steps, checks=[])))
+        told = "".join("".join(traceback.format_exception(each)) for each in chain(caught.value))
+        assert planted.planted_in(told.encode()) == []
+        assert LEFT_OUT in told
+    assert planted.search(home) == {}
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
