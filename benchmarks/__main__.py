@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import large_table, load_strategies, merges, moves, reconciliation, start_up
+from benchmarks import large_table, load_strategies, merges, moves, reconciliation, start_up, steps
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -28,12 +28,15 @@ def main() -> None:
     merged = merges.run(options.scale, options.rounds)
     loaded = load_strategies.run(rows, options.rounds, list(load_strategies.BY_HAND))
     reconciled = reconciliation.run(copies, options.rounds)
+    stepped = steps.run(rows, options.rounds, 10 * rows if options.large else 0)
     started = start_up.run(options.rounds)
-    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, started))
+    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, stepped, started))
     print(PAGE.read_text())
 
 
-def _page(rounds: int, rows: int, moved: str, merged: str, loaded: str, reconciled: str, started: str) -> str:
+def _page(
+    rounds: int, rows: int, moved: str, merged: str, loaded: str, reconciled: str, stepped: str, started: str
+) -> str:
     return f"""# Benchmarks
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {platform.machine()}, Python
@@ -70,6 +73,14 @@ costs once; the last column leaves that away on both sides. The least CPU of {ro
 Full loads of flights, 19 columns, with `reconcile: off`, `auto` and `on`; CPU is client and server.
 
 {reconciled}
+
+## Transformations, {rows:,} rows
+
+A full load through steps, from a Parquet file into a DuckDB file with 512 MB for the engine, beside the same SQL by
+hand in one CREATE TABLE AS; imports do not count. The least CPU of {rounds} rounds counts; the last column leaves away
+on both sides what a load of no rows costs. Steps over all rows get ten times as many rows, once.
+
+{stepped}
 
 ## Start-up
 

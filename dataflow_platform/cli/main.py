@@ -25,6 +25,7 @@ VERBS = {
     "setup": "dataflow_platform.cli.setup:setup",
     "state": "dataflow_platform.cli.state:state",
     "transformations": "dataflow_platform.cli.plugins:transformations",
+    "unmask": "dataflow_platform.cli.unmask:unmask",
 }
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from dataflow_platform.connectors._sql import ServerFields, SqlFacts
+from dataflow_platform.connectors._sql.reading import BatchesReading
 from dataflow_platform.connectors._sql.rows import Reading
-from dataflow_platform.connectors._sql.values import Column, checked_cast, schema
+from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core.errors import DataflowError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import sqlalchemy as sa
 
 # Strings come as texts, and in WHERE the name of a column stands before that of an expression.
@@ -99,8 +99,8 @@ class ClickHouse(ServerFields):
             raise self.explained(error) from None
 
 
-class _ArrowReading:
-    """The record batches of one answer, each cast to the types the catalogue told."""
+class _ArrowReading(BatchesReading):
+    """The record batches of one answer, by default 65,409 rows at most in each."""
 
     def __init__(
         self,
@@ -112,34 +112,13 @@ class _ArrowReading:
     ) -> None:
         import pyarrow as pa
 
-        self._columns = columns
-        self._arrow = schema(columns)
-        self._explained = explained
-        self._where = where
+        super().__init__(columns, explained, where)
         self._connection = connection
         client: Any = getattr(connection.driver_connection, "client")  # noqa: B009  # the driver ships no types
         self._stream = client.raw_stream(text, fmt="ArrowStream", settings=_SETTINGS)
         self._reader = pa.ipc.open_stream(self._stream)
 
-    def next(self, size: int) -> "pa.RecordBatch | None":
-        """The server's next batch, whose size is its own (65,409 rows at most by default); None after the last."""
-        import pyarrow as pa
-
-        try:
-            given = self._reader.read_next_batch()
-        except StopIteration:
-            return None
-        except Exception as error:  # noqa: BLE001  # the connection's errors are given a meaning
-            self.close()
-            raise self._explained(error) from None
-        arrays = [
-            checked_cast(column, given.column(position), self._arrow.types[position], self._where)
-            for position, column in enumerate(self._columns)
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._arrow)
-
-    def close(self) -> None:
-        """End the answer and the connection."""
+    def _end(self) -> None:
         with suppress(Exception):
             self._stream.close()
         with suppress(Exception):

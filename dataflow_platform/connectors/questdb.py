@@ -9,8 +9,9 @@ from pydantic import Field
 
 from dataflow_platform.connectors._sql import ServerFields, SqlFacts, catalogue, kinds
 from dataflow_platform.connectors._sql.facts import INTEGER_FILTER
+from dataflow_platform.connectors._sql.reading import DriverReading
 from dataflow_platform.connectors._sql.rows import Reading
-from dataflow_platform.connectors._sql.values import Column, batch, schema
+from dataflow_platform.connectors._sql.values import Column, batch
 from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.core.sql import literal
@@ -105,7 +106,7 @@ class QuestDb(ServerFields):
             raise self.explained(error) from None
 
 
-class _Streamed:
+class _Streamed(DriverReading):
     """Rows as libpq hands them out, while the server sends them."""
 
     def __init__(
@@ -116,26 +117,17 @@ class _Streamed:
         explained: Callable[[BaseException], DataflowError],
         where: str,
     ) -> None:
-        self._columns = columns
-        self._arrow = schema(columns)
-        self._explained = explained
-        self._where = where
+        super().__init__(columns, explained, where)
         self._connection = connection
         driver: Any = connection.driver_connection
         # The empty parameters take the doubling of percent signs away again.
         self._rows = driver.cursor().stream(text, {})
 
-    def next(self, size: int) -> "pa.RecordBatch | None":
-        """The next rows as a batch; None after the last."""
-        try:
-            rows = list(islice(self._rows, size))
-        except Exception as error:  # noqa: BLE001  # the driver's errors are given a meaning
-            self.close()
-            raise self._explained(error) from None
+    def _batch(self, size: int) -> "pa.RecordBatch | None":
+        rows = list(islice(self._rows, size))
         return batch(rows, self._columns, self._arrow, self._where) if rows else None
 
-    def close(self) -> None:
-        """End the answer and the connection."""
+    def _end(self) -> None:
         for step in (self._rows.close, self._connection.invalidate):
             with suppress(Exception):
                 step()

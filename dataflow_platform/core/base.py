@@ -19,6 +19,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.facts import ConnectorFacts as ConnectorFacts
 from dataflow_platform.core.facts import DestinationFacts as DestinationFacts
 from dataflow_platform.core.facts import Evidence as Evidence
+from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.load_plan import AddedColumn as AddedColumn
 from dataflow_platform.core.load_plan import Column as Column
 from dataflow_platform.core.load_plan import LoadPlan as LoadPlan
@@ -29,12 +30,14 @@ from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
+from dataflow_platform.core.scan import Part as Part
 from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.session import Ahead as Ahead
 from dataflow_platform.core.session import Session as Session
 from dataflow_platform.core.spec import Spec as Spec
 from dataflow_platform.core.transformation import EngineFunction as EngineFunction
 from dataflow_platform.core.transformation import Promise as Promise
+from dataflow_platform.core.transformation import Reference as Reference
 from dataflow_platform.core.transformation import Rows as Rows
 from dataflow_platform.core.transformation import RowsFunction as RowsFunction
 from dataflow_platform.core.transformation import Tables as Tables
@@ -154,6 +157,10 @@ class Source(Connector):
     def explain(self, error: "duckdb.Error") -> DataflowError | None:
         """What an error of the engine meant while this source's relation was read; None where it is not ours."""
         return None
+
+    def keyed_client(self) -> KeyedClient:
+        """A client that asks for single things by their keys, closed by the caller; where the source has one."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be asked for single keys")
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Asset key parts of what is read, below the connection's name (schema and table, path...)."""

@@ -62,7 +62,7 @@ def not_understood(told: str, where: Location) -> ConfigError:
     )
 
 
-def refuse_repeated(names: list[str], where: Location) -> None:
+def refuse_repeated(names: list[str], where: Location | str) -> None:
     """ConfigError ``query.columns`` where two columns of a query have one name, whatever the case of its letters."""
     seen: dict[str, str] = {}
     for name in names:

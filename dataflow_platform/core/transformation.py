@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.load_plan import Column
 
 Rows = Literal["same", "fewer", "more", "anew"]
@@ -44,6 +45,21 @@ class EngineFunction:
     takes: tuple[str, ...]
     gives: str
     call: Callable[..., Any]
+    close: Callable[[], None] = lambda: None
+    """Frees what the function holds; called when the load has ended."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A table that a step brings along; its SELECT calls it ``name``, and so do its promises.
+
+    ``rows`` is asked once for each load: what follows FROM, or something with the Arrow stream interface. ``columns``
+    maps names to the SQL of their values over it.
+    """
+
+    name: str
+    rows: Callable[[], Any]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,8 @@ class Transformation(ABC):
     """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
     instead: ClassVar[str] = "leave the step to DuckDB"
     """What comes nearest where it does not hold."""
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""
 
     @property
     def rows(self) -> Rows:
@@ -96,6 +114,30 @@ class Transformation(ABC):
     def computed_from(self, columns: Sequence[Column]) -> Mapping[str, Sequence[str]]:
         """Output column -> the ``columns`` it is computed from, for those whose SQL does not tell."""
         return {}
+
+    def references(self) -> tuple[Reference, ...]:
+        """The tables the step brings along."""
+        return ()
+
+    def connections(self) -> tuple[str, ...]:
+        """Connections, beside source and destination, that the step asks while rows pass."""
+        return ()
+
+    def connected(self, keyed: Callable[[str], KeyedClient]) -> Self:
+        """The step with a way to open each of its ``connections``, which is not used before a load runs."""
+        return self
+
+    def masks(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` whose clear values the step takes away: nothing of them may be written anywhere."""
+        return ()
+
+    def blurs(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of the columns it ``masks`` in which values that differ may become equal."""
+        return ()
+
+    def shows(self, columns: Sequence[Column]) -> Sequence[str]:
+        """Those of ``columns`` that may be loaded, though they carry what a masked column was made of."""
+        return ()
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the step reads."""

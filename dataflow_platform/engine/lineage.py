@@ -121,18 +121,25 @@ class Relation:
     def _of(self, name: str) -> Iterator[tuple[Origin, Kind]]:
         yield from self.columns[name].items()
 
+    def any_decides(self) -> Sources:
+        """The rows' sources where each column may decide which rows there are, in a way that nobody tells."""
+        rows = dict(self.rows)
+        for sources in self.columns.values():
+            merge(rows, sources, Kind.FILTER)
+        return rows
+
     def renamed(self, names: Mapping[str, str]) -> "Relation":
         """The same with other names; columns that are not in ``names`` keep theirs."""
         columns = {names.get(name, name): sources for name, sources in self.columns.items()}
         return Relation(columns, self.rows, self.rest, self.others)
 
-    def declared(self, made: Mapping[str, Sequence[str]], before: "Relation") -> "Relation":
+    def declared(self, made: Mapping[str, Sequence[str]], before: "Relation", masked: Sequence[str] = ()) -> "Relation":
         """The same, with the sources of columns whose step says itself of which of ``before`` it makes them."""
         columns = dict(self.columns)
         for name, inputs in made.items():
             sources: dict[Origin, Kind] = {}
             for each in inputs:
-                merge(sources, before.of(each) or {}, Kind.TRANSFORMATION)
+                merge(sources, before.of(each) or {}, Kind.TRANSFORMATION, name in masked)
             columns[name] = sources
         return Relation(columns, self.rows, self.rest, self.others)
 

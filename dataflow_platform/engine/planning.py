@@ -188,6 +188,14 @@ def mapped_key(primary_key: Sequence[str], query: transform.Query) -> tuple[str,
             where="transform",
             fix="keep it (under the same name or renamed), or declare another key",
         )
+    alike = [name for name in primary_key if query.plain.get(name, name) in query.blurred]
+    if alike:
+        raise ConfigError(
+            "mask.primary_key",
+            f"primary key column '{alike[0]}' is masked so that keys that differ may become equal",
+            where="transform",
+            fix="hash or tokenise it: then keys stay apart",
+        )
     return tuple(query.plain.get(name, name) for name in primary_key)
 
 

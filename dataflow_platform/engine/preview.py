@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dataflow_platform.core.transformation import Dialect
 from dataflow_platform.engine import (
     extract,
+    masking,
     planning,
     pushdown,
     reading_range,
@@ -39,6 +40,10 @@ def preview(load: StreamLoad) -> SchemaPlan:
 
     A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
     """
+    return masking.wordless(load.steps, lambda: _previewed(load))
+
+
+def _previewed(load: StreamLoad) -> SchemaPlan:
     with _composed(load) as next_load:
         planning.plan(next_load.result, next_load.query)
         assert next_load.result.plan is not None
@@ -50,6 +55,10 @@ def preview_in(load: StreamLoad, dialect: Dialect) -> "Translation":
 
     ConfigError, placed at the step, where one does not hold there.
     """
+    return masking.wordless(load.steps, lambda: _translated(load, dialect))
+
+
+def _translated(load: StreamLoad, dialect: Dialect) -> "Translation":
     from dataflow_platform.engine import portable
 
     with _composed(load) as next_load:

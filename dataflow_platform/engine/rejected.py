@@ -28,7 +28,7 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     result.hidden = [SOURCE]
     if not query.origins:
         return f"SELECT *{left_out}, CAST(NULL AS VARCHAR) AS {quote(SOURCE)} FROM ({judged}) AS judged"
-    values = exact_values.as_texts({name: quote(query.origins[name]) for name in exact_columns(result)})
+    values = origin_texts(result, query.origins)
     kept = f"CASE WHEN {bad} THEN {values} END AS {quote(SOURCE)}"
     if places:
         pairs = ", ".join(f"{literal(word)}, {quote(query.origins[name])}" for name, word in places.items())
@@ -37,15 +37,33 @@ def with_origins(result: StagedLoad, judged: str, query: Query, places: Mapping[
     return f"SELECT *{left_out}, {kept} FROM ({judged}) AS judged"
 
 
-def exact_columns(result: StagedLoad) -> list[str]:
-    """The source's columns whose values quarantine can keep."""
-    return [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
+def origin_texts(result: StagedLoad, columns: Mapping[str, str]) -> str:
+    """SQL of a row's source values, exactly; ``columns``: the source's column -> the column that has its value."""
+    exact = [name for name, kind in result.source_types.items() if not exact_values.inexact(kind)]
+    values = {name: quote(columns[name]) for name in exact}
+    # Invariant 7, nothing clear is written: a digest under a salt that nobody keeps tells rows apart until their
+    # lines are found, and is taken away before they are saved.
+    return exact_values.as_texts(
+        {
+            name: f"sha256({literal(result.salt)} || CAST({value} AS VARCHAR))" if name in result.secret else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _kept_values(staged: StagedLoad) -> str:
+    """SQL of the staged source values that may be kept."""
+    if not staged.secret or not staged.source_types:
+        return quote(SOURCE)
+    gone = json.dumps(dict.fromkeys(sorted(staged.secret)), ensure_ascii=False)
+    return f"CAST(json_merge_patch(CAST({quote(SOURCE)} AS JSON), {literal(gone)}) AS VARCHAR)"
 
 
 def drop_known(staged: StagedLoad) -> None:
     """Take the bad rows out of the stage that an earlier load has set aside already, whatever became of them there.
 
-    A lookback reads them again with the same values.
+    A lookback reads them again with the same values. Where a column is masked nobody knows that they are the same,
+    and the rows are set aside again.
     """
     session, load = staged.session, staged.load
     if SOURCE not in staged.hidden or staged.staged is None:
@@ -67,11 +85,12 @@ def set_aside(staged: StagedLoad) -> int:
         literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, target_name(load))
     )
     position = quote(POSITION) if POSITION in staged.hidden else "CAST(NULL AS VARCHAR)"
-    types = exact_values.types_text(list(staged.source_types), list(staged.source_types.values()))
+    known_types = {name: kind for name, kind in staged.source_types.items() if name not in staged.secret}
+    types = exact_values.types_text(list(known_types), list(known_types.values()))
     session.in_engine(
         f"CREATE TEMP TABLE {quote(REJECTED.name)} AS SELECT CAST(uuid() AS VARCHAR) AS quarantine_id, {known}, "
-        f"{judged_values(staged)}, {validate.reasons(staged.rules)}, 'open', now(), {quote(SOURCE)}, {literal(types)}, "
-        f"{exact_judged(staged)} AS judged_values, {position}, {literal(described(load))}, "
+        f"{judged_values(staged)}, {validate.reasons(staged.rules)}, 'open', now(), {_kept_values(staged)}, "
+        f"{literal(types)}, {exact_judged(staged)} AS judged_values, {position}, {literal(described(load))}, "
         f"{literal(staged.started_at)}, {_clears(staged, table, bad)}, {refusal_of(staged)}, "
         "CAST(NULL AS TIMESTAMPTZ), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR) "
         f"FROM {table} AS bad WHERE {bad}"
@@ -99,6 +118,9 @@ def refusal_of(staged: StagedLoad) -> str:
     lost = [name for name, kind in staged.source_types.items() if exact_values.inexact(kind)]
     if staged.makes_rows:
         why = "a step makes several rows of one, or one of several: read them again from the source"
+    elif staged.secret:
+        first = min(staged.secret)
+        why = f"column '{first}' is masked, and its clear value is not kept: read them again from the source"
     elif staged.load.strategy.reach is None:
         why = f"load '{staged.load.strategy_name}' does not say what a late row changes"
     elif lost:

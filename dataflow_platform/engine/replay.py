@@ -16,7 +16,7 @@ from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import key_rebuild, partition_replay, query_errors, rejected, state
+from dataflow_platform.engine import key_rebuild, masking, partition_replay, query_errors, rejected, state
 from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.replay_batch import OUTCOME, PICKED, Batch, judge
 from dataflow_platform.engine.replay_file import corrected
@@ -55,6 +55,10 @@ def replay(load: StreamLoad, selection: Selection, who: str) -> Replayed:
 
     A replay that was killed changed nothing and can be run again; one that committed finds no open row.
     """
+    return masking.wordless(load.steps, lambda: _replayed(load, selection, who))
+
+
+def _replayed(load: StreamLoad, selection: Selection, who: str) -> Replayed:
     session = load.destination.session()
     try:
         session.lock(load.target)

@@ -82,6 +82,7 @@ def _judged(
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
+    upstream.keep_promises(load, session)
     table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
     shape, plan = result.shape, result.plan
     assert shape is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from dataflow_platform.core.base import Table
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import exact_values, rejected, validate
+from dataflow_platform.engine import rejected, validate
 from dataflow_platform.engine.extract import SOURCE_VIEW, Extraction
 from dataflow_platform.engine.stream_load import StagedLoad
 
@@ -56,7 +56,7 @@ def _find(result: StagedLoad, file: str) -> list[tuple[str, int, int]]:
         f"SELECT {named}, min(number), max(number) FROM {records} AS records GROUP BY {named} "
         "HAVING max(number) - min(number) + 1 = count(*)"
     )
-    texts = exact_values.as_texts({name: quote(name) for name in rejected.exact_columns(result)})
+    texts = rejected.origin_texts(result, {name: name for name in result.source_types})
     session.in_engine(
         f"CREATE TEMP TABLE {quote(_FOUND.name)} AS SELECT *, row_number() OVER (PARTITION BY file, texts "
         f"ORDER BY number) AS nth FROM (SELECT {named} AS file, number, {texts} AS texts FROM {records} AS records) "

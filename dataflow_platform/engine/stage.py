@@ -17,6 +17,7 @@ from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
     engine_limits,
     extract,
+    masking,
     planning,
     pushdown,
     query_errors,
@@ -24,6 +25,7 @@ from dataflow_platform.engine import (
     reconciliation,
     rejected,
     source_lines,
+    source_parts,
     state,
     step_functions,
     transform,
@@ -43,7 +45,7 @@ def stage(load: StreamLoad) -> StagedLoad:
     refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
-        result = _opened(load)
+        result = masking.wordless(load.steps, lambda: _opened(load))
         result.seconds = monotonic() - begun
         return result
 
@@ -130,9 +132,7 @@ def _stage_rows(
     query = _planned(result, extraction, functions)
     assert result.plan is not None
     injection.reach("scanned")
-    if query.counted_at_source and extraction.one_shot:
-        _land(session, extraction)
-        injection.reach("landed")
+    _hold(session, extraction, query)
     ahead = written_once.how(result, query, wanted)
     reconciled = ahead == "no" and reconciliation.is_wanted(result, wanted)
     becomes_target = result.plan.target_is_new or load.strategy.replaces_target()
@@ -140,18 +140,20 @@ def _stage_rows(
     goes_through = (
         extraction.scan.streams and becomes_target and not load.steps and load.destination.facts.read_back == "in_place"
     )
-    # Into files the parts of a UNION ALL come one after another.
+    # Into files the legs of a UNION ALL come one after another; a caller's thread for each of the parts is its own.
     legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
     functions.run()
+    # Steps may look at all rows, or at tables that only this connection sees.
     with (
-        following(session, load.stream.name, extraction.scan) as followed,
+        source_parts.readers(extraction, ahead == "readable" and not load.steps) as readers,
+        following(load.stream.name, extraction.scan, readers or [session.connection]) as followed,
         engine_limits.bounded(session, _width(result, query), legs, goes_through),
     ):
         if ahead == "no":
             keep_rows = session.stage if becomes_target else session.stage_apart
             result.staged = _put(result, extraction, query, keep_rows, reconciled)
         else:
-            result.staged = written_once.write(result, query, ahead == "readable")
+            result.staged = written_once.write(result, query, ahead == "readable", readers)
     result.size = followed.size
     if result.ahead is not None:
         written_once.look(result, query, wanted)
@@ -186,13 +188,16 @@ def _planned(
         extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
         upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
-    result.source_types, result.makes_rows = extraction.types, query.makes_rows
+    result.source_types, result.makes_rows = masking.telling_types(extraction.types, query.secret), query.makes_rows
+    result.secret = query.secret
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
+    if query.secret:
+        masking.encrypt_spills(session.connection)
     return query
 
 
@@ -222,10 +227,13 @@ def _put(
     return staged
 
 
-def _land(session: Session, extraction: extract.Extraction) -> None:
-    """Keep the rows of a stream that passes once: counting what the steps drop needs a second look."""
+def _hold(session: Session, extraction: extract.Extraction, query: transform.Query) -> None:
+    """Keep the rows of a stream that passes once, where the steps drop some: counting them needs a second look."""
+    if not (query.counted_at_source and extraction.one_shot):
+        return
     session.in_engine(f"CREATE TEMP TABLE _dataflow_landed AS SELECT * FROM {extract.SOURCE_VIEW}")
     session.in_engine(f"CREATE OR REPLACE TEMP VIEW {extract.SOURCE_VIEW} AS SELECT * FROM _dataflow_landed")
+    injection.reach("landed")
 
 
 def _count(result: StagedLoad, extraction: extract.Extraction, query: transform.Query, wanted: State) -> None:

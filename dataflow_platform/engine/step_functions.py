@@ -34,9 +34,12 @@ class _Passage:
 class StepFunctions:
     """The functions of one load's steps on its ``connection``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, only_types: bool = False) -> None:
+        self.connection = connection
+        self.only_types = only_types
+        """Nothing will run: of the tables that steps bring along the columns are enough."""
         self._known: list[str] = []
+        self._held: list[Callable[[], None]] = []
         self._passages: list[_Passage] = []
         self._files = ExitStack()
         self.failure: DataflowError | None = None
@@ -48,12 +51,13 @@ class StepFunctions:
         for function in functions:
             name, takes = f"_dataflow_{function.name}_{next(_NUMBERS)}", _any(function.takes)
             guarded = self._guarded(function)
-            for engine in (self._connection, beside):
+            for engine in (self.connection, beside):
                 # Side effects: without them a filter behind the step would call it a second time for each row.
                 engine.create_function(
                     name, guarded, takes, function.gives, type=ARROW, null_handling=SPECIAL, side_effects=True
                 )
             self._known.append(name)
+            self._held.append(function.close)
             names[function.name] = name
         return names
 
@@ -61,7 +65,7 @@ class StepFunctions:
         """The relation that gives what ``function`` makes of the rows of ``query``, once ``run`` was called."""
         view = f"_dataflow_rows_{next(_NUMBERS)}"
         given = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in function.gives)
-        self._connection.execute(f"CREATE TEMP VIEW {view} AS SELECT {given} LIMIT 0")
+        self.connection.execute(f"CREATE TEMP VIEW {view} AS SELECT {given} LIMIT 0")
         self._passages.append(_Passage(query, view, function))
         return view
 
@@ -71,15 +75,15 @@ class StepFunctions:
             reader = passage.function.call(self._kept(passage.query))
             with self._noted():
                 given = _typed(reader, self._schema(passage.function))
-            self._connection.execute(f"DROP VIEW {passage.view}")
-            self._connection.register(passage.view, self._watched(given))
+            self.connection.execute(f"DROP VIEW {passage.view}")
+            self.connection.register(passage.view, self._watched(given))
 
     def _kept(self, query: str) -> "pa.RecordBatchReader":
         """The rows of ``query``, kept in a file that has no name: the connection is free for what comes after."""
         import pyarrow as pa
 
         file = self._files.enter_context(tempfile.TemporaryFile(prefix="dataflow-rows-"))  # noqa: SIM115
-        found = self._connection.sql(query).to_arrow_reader(_ROWS)
+        found = self.connection.sql(query).to_arrow_reader(_ROWS)
         with pa.ipc.new_stream(file, found.schema) as sink:
             for batch in found:
                 sink.write_batch(batch)
@@ -118,25 +122,27 @@ class StepFunctions:
         return call
 
     def _arrow_type(self, kind: str) -> Any:
-        nothing = self._connection.sql(f"SELECT CAST(NULL AS {kind}) AS value LIMIT 0")
+        nothing = self.connection.sql(f"SELECT CAST(NULL AS {kind}) AS value LIMIT 0")
         return nothing.to_arrow_reader().schema.field(0).type
 
     def close(self) -> None:
-        """Forget the functions."""
+        """Forget the functions, and free what they hold."""
         for name in self._known:
             with suppress(duckdb.Error):  # gone with the transaction that made it
-                self._connection.remove_function(name)
+                self.connection.remove_function(name)
         self._known.clear()
+        while self._held:
+            self._held.pop()()
         for passage in self._passages:
             with suppress(duckdb.Error):
-                self._connection.execute(f"DROP VIEW IF EXISTS {passage.view}")
+                self.connection.execute(f"DROP VIEW IF EXISTS {passage.view}")
         self._files.close()
 
 
 @contextmanager
-def opened(connection: duckdb.DuckDBPyConnection) -> Iterator[StepFunctions]:
+def opened(connection: duckdb.DuckDBPyConnection, only_types: bool = False) -> Iterator[StepFunctions]:
     """A place for the functions of a load's steps; an error of one of them is raised as itself."""
-    functions = StepFunctions(connection)
+    functions = StepFunctions(connection, only_types)
     try:
         yield functions
     except duckdb.Error:

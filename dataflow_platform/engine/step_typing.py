@@ -1,7 +1,7 @@
 """What the steps of a stream give, told step by step over tables without rows before anything is read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.spilling_engine import only_tables
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.core.transformation import FLAG, RowsFunction, flag
+from dataflow_platform.engine import references
 from dataflow_platform.engine.lineage import Relation, of_table
+from dataflow_platform.engine.masking import ClearValues
 from dataflow_platform.engine.step_functions import StepFunctions
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class TypedSteps:
     lineage: Relation
     plain: Mapping[str, str]
     """Source column -> output column, for those that only changed their name."""
+    clear: ClearValues
+    """Where steps mask: what carries clear values by now."""
     steps: list[TypedStep] = field(default_factory=list)
 
 
@@ -58,12 +62,17 @@ def typed(
     tables: Tables,
     at: StepAt,
     functions: StepFunctions,
+    engine: duckdb.DuckDBPyConnection | None = None,
 ) -> TypedSteps:
-    """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it."""
+    """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it.
+
+    ``engine``: a ``locked_engine`` that many streams are typed in, one after the other; one of its own if absent.
+    """
     names = [column.name for column in columns]
-    found = TypedSteps(columns, of_table(names), {name: name for name in names})
+    found = TypedSteps(columns, of_table(names), {name: name for name in names}, ClearValues(of_table(names), steps))
     if steps:
-        with _locked_engine(tables) as engine:
+        with nullcontext(engine) if engine is not None else locked_engine() as engine:
+            _expose(tables, engine)
             for position, step in enumerate(steps):
                 try:
                     _add(found, step, [each for before in steps[:position] for each in before.rules()], tables,
@@ -74,21 +83,25 @@ def typed(
 
 
 @contextmanager
-def _locked_engine(tables: Tables) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An engine that knows ``tables`` without their rows and can reach nothing else: no file, no network, no setting.
+def locked_engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine that can reach nothing: no file, no network, no setting.
 
     A user's SQL is bound here first, whatever the list of allowed expressions may have let through.
     """
     with duckdb.connect(":memory:", config={"threads": "1"}) as engine:
-        for table, columns in tables.items():
-            schema, _, name = table.rpartition(".")
-            held = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-            engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            engine.execute(f"CREATE TABLE {qualified(schema, name)} ({held})")
         only_tables(engine)
         engine.execute("SET enable_external_access = false")
         engine.execute("SET lock_configuration = true")
         yield engine
+
+
+def _expose(tables: Tables, engine: duckdb.DuckDBPyConnection) -> None:
+    """Let ``engine`` know ``tables``, without their rows."""
+    for table, columns in tables.items():
+        schema, _, name = table.rpartition(".")
+        held = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+        engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        engine.execute(f"CREATE OR REPLACE TABLE {qualified(schema, name)} ({held})")
 
 
 def _add(
@@ -106,20 +119,30 @@ def _add(
     if rows_function is not None:
         given = [column.name for column in rows_function.gives]
         select, after = step_tree.parse(f"SELECT {', '.join(map(quote, given))} FROM input"), list(rows_function.gives)
-        lineage = Relation({name: {} for name in given})
-        found.plain = {}
+        now = {}
     else:
+        references.bring(step.references(), functions.connection, engine, functions.only_types)
         select = step_tree.parse(step.apply(before, tables))
         step_tree.call(select, functions.add(step.functions(before), engine))
         after = _after(engine, select, before)
-        beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
-        lineage = query_lineage.lineage_of(select, {**beside, "input": found.lineage})
         now = step_tree.untouched(select)
-        found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
+    beside = {name: of_table([column.name for column in known], name) for name, known in tables.items()}
+    # What a file says is nobody's column.
+    beside |= {each.name: Relation({name: {} for name in each.columns}) for each in step.references()}
+    declared, masked = step.computed_from(before), step.masks(before)
     rules = [flag(rule) for rule in step.rules()]
-    declared = lineage.declared(step.computed_from(before), found.lineage)
-    found.lineage = declared.chosen([column.name for column in after], rules)
-    found.columns = after
+
+    def through(given: Relation) -> Relation:
+        """The lineage behind the step, where ``given`` is that before it."""
+        if rows_function is None:
+            made = query_lineage.lineage_of(select, {**beside, "input": given})
+        else:
+            made = Relation({column.name: {} for column in after}, given.any_decides())
+        return made.declared(declared, given, masked).chosen([column.name for column in after], rules)
+
+    found.clear.follow(step, before, found.plain, through)
+    found.lineage, found.columns = through(found.lineage), after
+    found.plain = {origin: now[name] for origin, name in found.plain.items() if name in now}
     found.steps.append(TypedStep(select, after, flagged, rows_function))
 
 

@@ -1,5 +1,6 @@
 """What one load of one stream needs, and what it has become between staging and publishing."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,6 +100,10 @@ class StagedLoad:
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     source_types: Mapping[str, str] = field(default_factory=dict)
+    secret: frozenset[str] = frozenset()
+    """The source's columns of which nothing clear may be written."""
+    salt: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    """What the digests of secret values begin with while bad rows are looked for in their files; kept nowhere."""
     hidden: Sequence[str] = ()
     """Columns of the stage that are not published: what quarantine keeps of a bad row's origin."""
     supersedes: bool = False

@@ -9,7 +9,7 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import flag
-from dataflow_platform.engine import step_functions, step_typing
+from dataflow_platform.engine import step_typing
 from dataflow_platform.engine.lineage import Relation
 from dataflow_platform.engine.step_functions import StepFunctions
 from dataflow_platform.engine.step_typing import StepAt, by_position
@@ -47,6 +47,10 @@ class Query:
     """The SELECT of each step, over ``step_0`` (the extracted rows), ``step_1`` and so on."""
     output: tuple[str, ...] = ()
     """The columns the query takes of the last of them, ``hidden`` ones and the carried cursor among them."""
+    secret: frozenset[str] = frozenset()
+    """Source columns of which nothing clear may be written: steps mask what was made of them."""
+    blurred: frozenset[str] = frozenset()
+    """Output columns in which values that differed may have become equal: masked ones."""
 
 
 def refuse_unfit(steps: Sequence[Transformation], cursor: str | None, at: StepAt = by_position) -> None:
@@ -82,17 +86,17 @@ def compose(
         # Of rows that are made anew none is the origin; and `*` is what a step may see.
         keep, extracted = (), f"SELECT {', '.join(quote(column.name) for column in columns)} FROM ({extracted})"
     found = step_typing.typed(columns, steps, tables or {}, at, functions)
+    found.clear.refuse(cursor, at)
     names, plain = [column.name for column in found.columns], found.plain
     carried = cursor is not None and cursor not in plain
     lost = {name: f"{_ORIGIN}{place}" for place, name in enumerate(name for name in keep if name not in plain)}
     ctes, selects = _chained(extracted, columns, found, lost, cursor if carried else None, functions)
     kept = CARRIED_CURSOR if carried else plain.get(cursor) if cursor else None
-    output = [*names, CARRIED_CURSOR] if carried else names
+    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
+    output = [*names, *([CARRIED_CURSOR] if carried else []), *map(flag, rules)]
     selected = ", ".join(quote(name) for name in output)
     for name, alias in lost.items():
         selected += f", {quote(alias if steps else name)} AS {quote(alias)}"
-    rules = {name: wrong for step in steps for name, wrong in step.rules().items()}
-    selected += "".join(f", {quote(flag(rule))}" for rule in rules)
     return Query(
         sql=f"WITH {', '.join(ctes)} SELECT {selected} FROM step_{len(steps)}",
         columns=tuple(names),
@@ -105,21 +109,10 @@ def compose(
         hidden=(*lost.values(), *map(flag, rules)),
         rules=rules,
         selects=tuple(selects),
-        output=(*output, *lost.values(), *map(flag, rules)),
+        output=(*output, *lost.values()),
+        secret=found.clear.secret(),
+        blurred=found.clear.blurred,
     )
-
-
-def output(
-    connection: duckdb.DuckDBPyConnection,
-    columns: Sequence[Column],
-    steps: Sequence[Transformation],
-    tables: Tables,
-    at: StepAt = by_position,
-) -> tuple[Sequence[Column], Relation]:
-    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
-    with step_functions.opened(connection) as functions:
-        found = step_typing.typed(columns, steps, tables, at, functions)
-        return found.columns, found.lineage
 
 
 def _chained(
@@ -143,7 +136,9 @@ def _chained(
             relation = functions.pass_rows(
                 f"WITH {', '.join(ctes)} SELECT {names} FROM step_{position}", step.rows_function
             )
-            ctes = [f"step_{position} AS (SELECT * FROM {relation})"]
+            # Arrow has no UUID or JSON of its own: what comes back is brought into the declared types.
+            typed = ", ".join(f"CAST({quote(each.name)} AS {each.type}) AS {quote(each.name)}" for each in step.gives)
+            ctes = [f"step_{position} AS (SELECT {typed} FROM {relation})"]
         for name, alias in lost.items():
             step_tree.carry(step.select, name if position == 0 else alias, alias)
         if carried is not None:

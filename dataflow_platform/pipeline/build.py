@@ -117,7 +117,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
     for stream_spec, path in streams:
-        make = partial(_stream, spec, stream_spec, document, path, source, read_from, target, schema, pool)
+        make = partial(_stream, spec, stream_spec, document, path, source, read_from, target, schema, pool, connections)
         asset = _at(document, path, make)
         built.assets += [_at(document, path, asset.definition), _origin_spec(asset, source)]
         built.loads[spec.name, stream_spec.name] = partial(_as_load, asset, source, target)
@@ -138,7 +138,7 @@ def _as_load(asset: StreamAsset, source: Connection, target: Connection) -> Stre
 
 def _stream(
     spec: PipelineSpec, stream: StreamSpec, document: Document, path: tuple[str | int, ...],
-    source: Connection, read_from: Source, target: Connection, schema: str, pool: str | None,
+    source: Connection, read_from: Source, target: Connection, schema: str, pool: str | None, connections: Connections,
 ) -> StreamAsset:  # fmt: skip
     kind = registry.source(source.type)
     resolved = resolve.stream(stream, kind, document, path)
@@ -155,7 +155,8 @@ def _stream(
     except ConfigError as error:
         place = document.locate(*path, str(error.where.path))
         raise ConfigError(error.code, error.what, where=place, fix=error.fix) from None
-    steps, step_at = resolve.steps(stream, document, path), partial(resolve.step_at, stream, document, path)
+    step_at = partial(resolve.step_at, stream, document, path)
+    steps = _connected(resolve.steps(stream, document, path), connections, step_at)
     transform.refuse_unfit(steps, resolved.cursor, step_at)
     _refuse_own(steps, f"{schema}.{stream.name}", step_at)
     asset = StreamAsset(
@@ -178,6 +179,29 @@ def _stream(
     )
     asset.check_names()
     return asset
+
+
+def _connected(
+    steps: Sequence[Transformation], connections: Connections, step_at: step_typing.StepAt
+) -> list[Transformation]:
+    """The steps with a way to reach the connections they name; ConfigError where one cannot be asked for keys."""
+    for position, step in enumerate(steps):
+        for name in step.connections():
+            try:
+                if name not in connections:
+                    raise unknown_name(
+                        "connection", name, connections, "declare it in a dataflow_platform.Connections file"
+                    )
+                kind = registry.source(connections[name].type)
+                if kind.keyed_client is Source.keyed_client:
+                    raise ConfigError(
+                        "connector.no_keys", f"{kind.facts.title} cannot be asked for single keys",
+                        fix="load the table, and look keys up in it: lookup: {table: schema.name}",
+                    )  # fmt: skip
+            except DataflowError as error:
+                raise error.at(step_at(position)) from None
+    # Opened when a load asks the first key: no secret waits in memory.
+    return [step.connected(lambda name: connections[name].source().keyed_client()) for step in steps]
 
 
 def _refuse_own(steps: Sequence[Transformation], table: str, at: step_typing.StepAt) -> None:

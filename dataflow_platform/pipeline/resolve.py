@@ -1,6 +1,6 @@
 """From what a YAML file says to the objects it means; every error carries file, line and fix."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -46,8 +46,13 @@ def _connector(connection: Connection, find: Callable[[str], type[C]]) -> C:
         found = find(connection.type)
     except DataflowError as error:
         raise error.at(document.locate(*path, "type")) from None
-    for secret in sorted(found.secret_fields):
-        value: Any = connection.fields
+    _refuse_literal_secrets(found.secret_fields, connection.fields, document, path)
+    return model(found, render(document, dict(connection.fields), path), document, path)
+
+
+def _refuse_literal_secrets(names: Iterable[str], fields: Any, document: Document, path: Path_) -> None:
+    for secret in sorted(names):
+        value = fields
         for part in secret.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
@@ -58,7 +63,6 @@ def _connector(connection: Connection, find: Callable[[str], type[C]]) -> C:
                 where=_without_excerpt(document, *path, *secret.split(".")),
                 fix=f'put it in the environment: {secret.rsplit(".")[-1]}: "{{{{ env.NAME }}}}"',
             )
-    return model(found, render(document, dict(connection.fields), path), document, path)
 
 
 def _without_excerpt(document: Document, *path: str | int) -> Any:
@@ -169,6 +173,8 @@ def plugin(kind: registry.Kind, entry: Mapping[str, Any], document: Document, pa
         found = find[kind](name)
     except DataflowError as error:
         raise error.at(document.locate(*path, name)) from None
+    if issubclass(found, Transformation):
+        _refuse_literal_secrets(found.secret_fields, value, document, (*path, name))
     return model(found, render(document, value, (*path, name)), document, (*path, name))
 
 

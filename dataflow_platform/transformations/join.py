@@ -1,13 +1,14 @@
 """Transformation ``join``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from dataflow_platform.core import key_lookup
 from dataflow_platform.core.base import Column, Promise, Rows, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.core.projection import found, names_of, refuse_known
+from dataflow_platform.core.projection import names_of, refuse_known
 from dataflow_platform.core.sql import find_column, qualified, quote
 from dataflow_platform.core.table_name import TableName
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
@@ -75,9 +76,7 @@ class Join(Spec, Transformation):
         """No key twice, where one match was promised."""
         if self.matches == "many" or self.as_of or self.how in ("semi", "anti"):
             return ()
-        keys = ", ".join(map(quote, _pairs(self.by).values()))
-        known = " AND ".join(f"{quote(key)} IS NOT NULL" for key in _pairs(self.by).values())
-        twice = f"SELECT {keys} FROM {self._other} WHERE {known} GROUP BY {keys} HAVING count(*) > 1"
+        twice = key_lookup.twice(self._other, key_lookup.pairs(self.by).values())
         fix = "correct the table, join by more columns, or say matches: many"
         return (Promise(twice, f"{self.table} has a key more than once, and the join promises matches: one", fix),)
 
@@ -88,26 +87,14 @@ class Join(Spec, Transformation):
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of all ``columns`` and those that were taken."""
         others = names_of(tables[self.table])
-        same = [f"{_own(own, columns)} = other.{_quoted(other, others)}" for own, other in _pairs(self.by).items()]
-        same += [f"{_own(own, columns)} >= other.{_quoted(other, others)}" for own, other in self.as_of.items()]
+        same = key_lookup.compared(self.by, "=", columns, others)
+        same += key_lookup.compared(self.as_of, ">=", columns, others)
         kept = [f"input.{quote(column.name)} AS {quote(column.name)}" for column in columns]
         if self.how in ("semi", "anti"):
             exists = f"EXISTS (SELECT 1 FROM {self._other} AS other WHERE {' AND '.join(same)})"
             return f"SELECT {', '.join(kept)} FROM input WHERE {'NOT ' if self.how == 'anti' else ''}{exists}"
-        taken = _pairs(self.columns)
+        taken = key_lookup.pairs(self.columns)
         refuse_known(taken.values(), columns, "join")
-        kept += [f"other.{_quoted(other, others)} AS {quote(new)}" for other, new in taken.items()]
+        kept += [f"other.{quote(find_column(other, others))} AS {quote(new)}" for other, new in taken.items()]
         word = f"{'ASOF ' if self.as_of else ''}{self.how.upper()} JOIN"
         return f"SELECT {', '.join(kept)} FROM input {word} {self._other} AS other ON {' AND '.join(same)}"
-
-
-def _pairs(names: list[str] | dict[str, str]) -> Mapping[str, str]:
-    return names if isinstance(names, dict) else {name: name for name in names}
-
-
-def _own(name: str, columns: Sequence[Column]) -> str:
-    return f"input.{quote(found(name, columns).name)}"
-
-
-def _quoted(name: str, names: Sequence[str]) -> str:
-    return quote(find_column(name, names))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from dataflow_platform.connectors._adbc import AdbcSource
 from dataflow_platform.connectors._sql import SqlSource, SqlStream, selecting
 from dataflow_platform.connectors._sql.kinds import kind_of_words
 from dataflow_platform.connectors._sql.values import Column
@@ -42,6 +43,8 @@ ENTRIES = entries()
 def dialect_of(source: SqlSource) -> Any:
     from sqlalchemy import exc
 
+    if isinstance(source, AdbcSource):
+        return source.dialect()
     try:
         return source.address().get_dialect()()
     except exc.NoSuchModuleError:
@@ -71,9 +74,9 @@ def test_the_select_of_each_system(name: str, ran_against: RanAgainst) -> None:
     assert " ".join(str(made).split()) == COMPILED[name]
     assert list(made.params.values()) == [5]
     source = sample(ENTRIES[name])
-    ran_against(
-        source, f"the dialect {source.address().drivername} under SQLAlchemy {sqlalchemy.__version__}, no server"
-    )
+    assert isinstance(source, SqlSource)
+    dialect = "of ours" if isinstance(source, AdbcSource) else source.address().drivername
+    ran_against(source, f"the dialect {dialect} under SQLAlchemy {sqlalchemy.__version__}, no server")
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))
@@ -82,6 +85,9 @@ def test_a_window_is_bound_or_left_to_the_engine(name: str) -> None:
         pytest.skip("its dialect asks the server for its version before it writes a timestamp")
     window = State(window=Window("select", dt.datetime(2020, 1, 1), dt.datetime(2020, 2, 1)))
     values = list(compiled(name, None, window).params.values())
+    if "TIMESTAMP" not in ENTRIES[name].facts.filtered:
+        assert values == []
+        return
     slack = dt.timedelta(seconds=ENTRIES[name].facts.clock_slack)
     assert values == [dt.datetime(2020, 1, 1) - slack, dt.datetime(2020, 2, 1) + slack]
 

@@ -1,6 +1,7 @@
 """Pipelines made by chance: steps over the columns that are there, of expressions of a wanted type."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ from dataflow_platform.core import registry
 from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, step_typing
 from tests.portable.rows import TEXTS
 
 _TEXT_CALLS = (
@@ -320,7 +321,18 @@ def _engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
 
 
+@cache
+def _locked() -> duckdb.DuckDBPyConnection:
+    return _KEPT.enter_context(step_typing.locked_engine())
+
+
+_KEPT = ExitStack()
+
+
 def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]) -> list[Column]:
     """The columns behind the last step."""
-    given, _ = transform.output(_engine(), columns, steps_of(pipeline), {"side.other": other})
-    return list(given)
+    with step_functions.opened(_engine()) as functions:
+        found = step_typing.typed(
+            columns, steps_of(pipeline), {"side.other": other}, step_typing.by_position, functions, _locked()
+        )
+        return list(found.columns)

@@ -33,7 +33,7 @@ def run(connection: duckdb.DuckDBPyConnection, *steps: Transformation) -> tuple[
         query = transform.compose("SELECT * FROM input", columns_of(connection), steps, None, functions, tables=tables)
         functions.run()
         cursor = connection.execute(query.sql)
-        assert tuple(column[0] for column in cursor.description or ()) == query.columns
+        assert tuple(column[0] for column in cursor.description or ()) == (*query.columns, *query.hidden)
         return list(query.columns), cursor.fetchall()
 
 

@@ -14,7 +14,7 @@ ZONED_FILTERED = FILTERED | {"TIMESTAMPTZ"}
 
 @dataclass(frozen=True)
 class SqlFacts(ConnectorFacts):
-    """The facts of a system reached through SQLAlchemy; the templates are its SQL, ``{0}`` the quoted column."""
+    """The facts of a system that is asked in SQL; the templates are its SQL, ``{0}`` the quoted column."""
 
     drivername: str = ""
     """SQLAlchemy's ``dialect+driver``."""

@@ -159,6 +159,17 @@ def arrow_type(kind: str) -> "pa.DataType":
     decimal = _DECIMAL.fullmatch(kind)
     if decimal:
         return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    if kind not in _ARROW:
+        return _nested(kind)
     maker, arguments = _ARROW[kind]
     made: pa.DataType = getattr(pa, maker)(*arguments)
+    return made
+
+
+def _nested(kind: str) -> "pa.DataType":
+    """A list, struct or map, as DuckDB itself writes it."""
+    import duckdb
+
+    with duckdb.connect() as engine:
+        made: pa.DataType = engine.sql(f"SELECT CAST(NULL AS {kind}) AS nested").to_arrow_reader().schema.field(0).type
     return made

@@ -23,7 +23,7 @@ class _Meaning:
 _MEANINGS = (
     _Meaning(
         r"translate host name|Name or service not known|nodename nor servname|NameResolutionError|getaddrinfo failed"
-        r"|ORA-12545|Unknown host",
+        r"|produced zero addresses|ORA-12545|Unknown host",
         (),
         TransientError,
         "sql.dns",
@@ -43,7 +43,7 @@ _MEANINGS = (
         r"|ORA-28000|Access denied for user|Incorrect username or password|Unauthori[sz]ed|\b401\b"
         r"|invalid.{0,9}credential|default credentials were not found|Unable to locate credentials"
         r"|no password supplied|user name and password are not defined|SQL30082N|role \"[^\"]*\" does not exist"
-        r"|Authentication token|invalid authorization specification|no pg_hba\.conf entry",
+        r"|Authentication token|invalid authorization specification|no pg_hba\.conf entry|\(Unauthenticated;",
         ("28P01", "28000", "18456"),
         ConfigError,
         "sql.login",
@@ -62,7 +62,7 @@ _MEANINGS = (
     ),
     _Meaning(
         r"permission denied|permission was denied|insufficient privilege|ORA-01031|Access Denied|not authorized"
-        r"|SELECT command denied|SQL0551N|no permission for|Insufficient privileges|\b403\b",
+        r"|SELECT command denied|SQL0551N|no permission for|Insufficient privileges|\b403\b|\(PermissionDenied;",
         ("42501", "42510"),
         ConfigError,
         "sql.permission",
@@ -79,7 +79,8 @@ _MEANINGS = (
     ),
     _Meaning(
         r"relation \"[^\"]*\" does not exist|no such table|Invalid object name|ORA-00942|SQL0204N|Unknown table"
-        r"|Table '[^']*' (doesn't|does not) exist|Table .{0,200} (not found|does not exist)|TABLE_OR_VIEW_NOT_FOUND",
+        r"|Table '[^']*' (doesn't|does not) exist|Table .{0,200} (not found|does not exist)|TABLE_OR_VIEW_NOT_FOUND"
+        r"|table '[^']*' not found|Object '[^']*' not found",
         ("42P01", "42S02"),
         ConfigError,
         "table.unknown",
@@ -103,6 +104,16 @@ _MEANINGS = (
         "correct `query`; it must be one SELECT that can stand as a subselect",
     ),
     _Meaning(
+        r"server closed the connection|terminating connection|[Cc]onnection reset|Broken pipe|connection (is )?closed"
+        r"|canceling statement|could not serialize|deadlock|Lost connection|ORA-03113|ORA-03135|ORA-03114|DPY-4011"
+        r"|error reading from server|not connected|SQL30081N|Snapshot too old|ORA-01555",
+        ("57P01", "57014", "40001", "40P01", "08006", "08S01"),
+        TransientError,
+        "sql.lost",
+        "the connection broke off: {message}",
+        "run it again; look into the server's log",
+    ),
+    _Meaning(
         r"Connection refused|timeout expired|timed out|[Tt]imeout|No route to host|Network is unreachable|ORA-12541"
         r"|ORA-12170|Max retries exceeded|Adaptive Server is unavailable|Can't connect",
         ("08001",),
@@ -110,16 +121,6 @@ _MEANINGS = (
         "sql.tcp",
         "nothing answers: {message}",
         "check `host` and `port`, that the server runs and that no firewall is between",
-    ),
-    _Meaning(
-        r"server closed the connection|terminating connection|[Cc]onnection reset|Broken pipe|connection (is )?closed"
-        r"|canceling statement|could not serialize|deadlock|Lost connection|ORA-03113|ORA-03135|ORA-03114|DPY-4011"
-        r"|not connected|SQL30081N|Snapshot too old|ORA-01555",
-        ("57P01", "57014", "40001", "40P01", "08006", "08S01"),
-        TransientError,
-        "sql.lost",
-        "the connection broke off: {message}",
-        "run it again; look into the server's log",
     ),
     _Meaning(
         r"out of range|division by zero|[Oo]verflow|invalid input syntax|conversion failed|Error converting|ORA-01722"

@@ -24,8 +24,8 @@ def origin(table: str | None, schema: str | None, query: str | None, names: Sequ
     if query is None:
         assert table is not None
         return sa.table(table, *columns, schema=schema)
-    # A colon would begin a parameter.
-    return sa.text(query.replace(":", "\\:")).columns(*columns).subquery("stream")
+    # A colon would begin a parameter; a comment at the query's end ends with its line.
+    return sa.text(query.replace(":", "\\:") + "\n").columns(*columns).subquery("stream")
 
 
 def select(
@@ -153,6 +153,7 @@ def _value(kind: str, text: str, facts: SqlFacts, filtered: frozenset[str]) -> A
             return Decimal(text)
         if kind == "DOUBLE":
             return float(text)
+        # Of nanoseconds Python leaves the last three out: it is asked from a little before.
         return dt.date.fromisoformat(text) if kind == "DATE" else dt.datetime.fromisoformat(text)
     except (ValueError, InvalidOperation):  # infinity, years beyond 9999: the engine filters
         return None
@@ -164,6 +165,6 @@ def _edge(kind: str, moment: dt.datetime, filtered: frozenset[str]) -> Any:
         return None
     if kind == "TIMESTAMPTZ":
         return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-    if kind == "TIMESTAMP":
+    if kind in ("TIMESTAMP", "TIMESTAMP_NS"):
         return moment.replace(tzinfo=None)
     return moment.date() if kind == "DATE" else None

@@ -6,9 +6,11 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from dataflow_platform.connectors._sql import any_dialect
+from dataflow_platform.connectors._sql.reading import DriverReading
 from dataflow_platform.connectors._sql.rows import BATCH_BYTES
-from dataflow_platform.connectors._sql.values import Column, array, checked_cast, schema
-from dataflow_platform.connectors.jdbc import types, virtual_machine
+from dataflow_platform.connectors._sql.values import Column, array, checked_cast
+from dataflow_platform.connectors.jdbc import virtual_machine
 from dataflow_platform.connectors.jdbc.virtual_machine import java
 from dataflow_platform.core.errors import DataflowError
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def prepared(connection: Any, statement: "sa.Select[Any]", fetch_size: int) -> Any:
     """The result of the statement, fetched from the server a bounded number of rows at a time."""
     mark = str(connection.getMetaData().getIdentifierQuoteString()).strip()
-    compiled = statement.compile(dialect=types.dialect(mark))
+    compiled = statement.compile(dialect=any_dialect.dialect(mark))
     with suppress(Exception):  # a hint; not every driver takes it
         connection.setReadOnly(True)
     connection.setAutoCommit(False)  # some drivers stream only inside of a transaction
@@ -44,7 +46,7 @@ def _bind(asked: Any, place: int, value: Any) -> None:
         asked.setDate(place, java("java.sql.Date").valueOf(value.isoformat()))
 
 
-class JdbcReading:
+class JdbcReading(DriverReading):
     """The rows of a result. ``explained`` turns the driver's errors into the platform's."""
 
     def __init__(
@@ -55,22 +57,14 @@ class JdbcReading:
         explained: Callable[[BaseException], DataflowError],
         where: str,
     ) -> None:
+        super().__init__(columns, explained, where)
         self._connection = connection
         self._reader = reader
-        self._columns = columns
-        self._arrow = schema(columns)
-        self._explained = explained
-        self._where = where
 
-    def next(self, size: int) -> "pa.RecordBatch | None":
-        """The next rows as a batch; None after the last."""
+    def _batch(self, size: int) -> "pa.RecordBatch | None":
         import pyarrow as pa
 
-        try:
-            read = int(self._reader.next(size, BATCH_BYTES))
-        except Exception as error:  # noqa: BLE001  # the driver's errors are given a meaning
-            self.close()
-            raise self._explained(error) from None
+        read = int(self._reader.next(size, BATCH_BYTES))
         if not read:
             return None
         arrays = [
@@ -97,6 +91,6 @@ class JdbcReading:
             return pc.replace_substring_regex(texts, r"(\.\d{6})0+", r"\1")
         return texts
 
-    def close(self) -> None:
-        """Close the connection, and with it statement and result. Safe to call twice."""
+    def _end(self) -> None:
+        # Statement and result end with it.
         virtual_machine.close(self._connection)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlFacts, SqlSource, any_dialect
 from dataflow_platform.connectors._sql.rows import Reading
 from dataflow_platform.connectors._sql.source import smells_of_secret
 from dataflow_platform.connectors._sql.stream import join_name
@@ -207,7 +207,7 @@ class Opened:
     def __init__(self, connection: Any) -> None:
         self.java = connection
         mark = str(connection.getMetaData().getIdentifierQuoteString()).strip()
-        self.dialect = types.dialect(mark)
+        self.dialect = any_dialect.dialect(mark)
 
     def key(self, schema: str | None, table: str) -> tuple[str, ...]:
         """The columns of a table's primary key, in its order."""

@@ -1,12 +1,9 @@
-"""JDBC's types -> kinds, how their values are read, and how names are quoted."""
+"""JDBC's types -> kinds, and how their values are read."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dataflow_platform.connectors._sql.kinds import INTEGERS, NUMBER, kind_of_words
 from dataflow_platform.connectors._sql.values import Column
-
-if TYPE_CHECKING:
-    pass
 
 # java.sql.Types; a TINYINT may be one without a sign.
 _KINDS = {
@@ -52,27 +49,3 @@ def way(column: Column) -> str:
     if column.kind in INTEGERS:
         return "I" if column.kind != "UBIGINT" else "N"
     return "N" if column.kind.startswith("DECIMAL") else _WAYS.get(column.kind, "T")
-
-
-class _Everything:
-    def __contains__(self, word: object) -> bool:
-        return True
-
-
-def dialect(mark: str) -> Any:
-    """SQL that every database reads: its own quotes round every name, a question mark for every parameter."""
-    from sqlalchemy.engine.default import DefaultDialect
-    from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
-
-    class Compiler(SQLCompiler):
-        def get_render_as_alias_suffix(self, alias_name_text: str) -> str:
-            return f" {alias_name_text}"  # Oracle has no AS before the name of a table
-
-    class Dialect(DefaultDialect):
-        statement_compiler: Any = Compiler
-
-    made = Dialect(paramstyle="qmark")
-    preparer: Any = IdentifierPreparer(made, initial_quote=mark or '"', escape_quote=mark or '"')
-    preparer.reserved_words = _Everything()
-    made.identifier_preparer = preparer
-    return made

@@ -11,6 +11,7 @@ import duckdb
 from pydantic import ConfigDict, Field, field_validator
 
 from dataflow_platform.connectors.rest import batches
+from dataflow_platform.connectors.rest.asking import RestKeyedClient
 from dataflow_platform.connectors.rest.auth import Basic, Bearer, HeaderKey, NoAuth, as_selector
 from dataflow_platform.connectors.rest.client import Access, Client, Page, Walk, place
 from dataflow_platform.connectors.rest.paging import NoPaging, Paging, Request
@@ -222,6 +223,11 @@ class Rest(Source):
             bytes_read=lambda: rows_of.bytes,
             close=rows_of.close,
         )
+
+    def keyed_client(self) -> RestKeyedClient:
+        """A client that asks for single things by GET."""
+        self.run_prepare()
+        return RestKeyedClient(self._access(RetryPolicy(retries=self.max_retries)))
 
     def _access(self, retry: RetryPolicy, params: Iterable[object] = ()) -> Access:
         # Some APIs take their key as a header or a parameter like any other: nothing that long is shown.

@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 import uuid
 from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
@@ -12,12 +13,15 @@ from urllib.parse import quote as percent_encoded
 import duckdb
 from pydantic import Field
 
+from dataflow_platform.connectors.sqlite import filtering
+from dataflow_platform.connectors.sqlite.filtering import FileColumn, file_column
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
 from dataflow_platform.core.duckdb_extension import load_extension
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, Location, TransientError, did_you_mean
 from dataflow_platform.core.errors import unknown_name as unknown
 from dataflow_platform.core.paths import resolve
+from dataflow_platform.core.server_filter import wanted
 from dataflow_platform.core.sql import literal, quote
 from dataflow_platform.core.table_or_query import TableOrQuery, as_table, not_one_select, not_understood
 
@@ -26,7 +30,7 @@ _DAY = "[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]"
 _CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 # What a value must be so that the scanner reads it as it is.
 _FITS = {
-    "VARCHAR": "typeof({0}) <> 'blob'",
+    "VARCHAR": "typeof({0}) = 'text'",
     "DOUBLE": "(typeof({0}) = 'real' OR (typeof({0}) = 'integer' AND abs({0}) <= 9007199254740992))",
     "BLOB": "typeof({0}) = 'blob'",
     "BIGINT": "typeof({0}) = 'integer'",
@@ -46,6 +50,21 @@ _CATALOGUE = (
 )
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is read: ``table`` is what SQLite calls it, ``scanned`` DuckDB (None: SQLite itself has to answer).
+
+    ``where``: the rows SQLite answers with; of columns ``looked_at`` every row has to hold what is declared.
+    """
+
+    alias: str
+    scanned: str | None
+    table: str
+    columns: list[FileColumn]
+    where: str = ""
+    looked_at: frozenset[str] = frozenset()
+
+
 class SqliteStream(TableOrQuery):
     """What a stream of a SQLite file sets. A column that a query computes has no type and is read as text."""
 
@@ -57,7 +76,12 @@ class SqliteStream(TableOrQuery):
 
 
 class Sqlite(Source):
-    """A SQLite database file."""
+    """A SQLite database file.
+
+    Where an index finds the rows that steps and cursor leave of a table, and they are few, SQLite itself is asked for
+    them; else several threads scan the table. Values are judged in the rows and columns that are read; a filtered
+    column of texts or times is judged in every row.
+    """
 
     StreamOptions: ClassVar[type[Spec]] = SqliteStream
     facts: ClassVar[ConnectorFacts] = ConnectorFacts(
@@ -127,7 +151,7 @@ class Sqlite(Source):
 
         try:
             self._attach(side, alias)
-            return Scan(connection.sql(self._rows(side, alias, stream.name, options)), close=close)
+            return Scan(connection.sql(self._rows(side, alias, stream, state, options)), close=close)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
@@ -156,13 +180,17 @@ class Sqlite(Source):
         line = str(error).strip().splitlines()[0][:300]
         return ConfigError("sqlite.open", line, where=self.path, fix="check that it is a SQLite file and may be read")
 
-    def _rows(self, connection: duckdb.DuckDBPyConnection, alias: str, name: str, options: SqliteStream) -> str:
+    def _rows(
+        self, connection: duckdb.DuckDBPyConnection, alias: str, stream: Stream, state: State, options: SqliteStream
+    ) -> str:
         """A SELECT over the attached file."""
         if options.query:
             declared = self._declared_by(options.query)
             described = self._described(connection, alias, declared)
-            return self._query(connection, alias, None, as_table(options.query), described, declared, options.as_text)
-        table = options.table or name
+            columns = self._columns(connection, alias, described, declared, options)
+            asked = _Asked(alias, None, as_table(options.query), wanted(columns, stream))
+            return self._query(connection, asked, options.as_text)
+        table = options.table or stream.name
         known = self._tables(connection, alias)
         if table not in known:
             fix = did_you_mean(table, known, "check `table`")
@@ -170,51 +198,73 @@ class Sqlite(Source):
         named = f"{alias}.main.{quote(table)}"
         described = [(str(row[0]), str(row[1])) for row in connection.sql(f"DESCRIBE {named}").fetchall()]
         declared = self._declared(connection, alias, table)
-        return self._query(connection, alias, named, quote(table), described, declared, options.as_text)
+        columns = self._columns(connection, alias, described, declared, options)
+        asked = _Asked(alias, named, quote(table), wanted(columns, stream))
+        if known[table] == "table":  # what a view compares need not be what it declares
+            where = Location(path=self.path)
+            if filtered := filtering.sent(connection, alias, quote(table), columns, stream, state, where):
+                looked_at = filtering.looked_at(asked.columns, stream, state)
+                asked = replace(asked, scanned=None, where=filtered, looked_at=frozenset(looked_at))
+        return self._query(connection, asked, options.as_text)
 
-    def _query(
-        self, connection: duckdb.DuckDBPyConnection, alias: str, scanned: str | None, table: str,
-        described: list[tuple[str, str]], declared: dict[str, str], as_text: tuple[str, ...],
-    ) -> str:  # fmt: skip
-        """``table`` is what SQLite calls it, ``scanned`` DuckDB (None: SQLite has to answer a query)."""
-        for name in as_text:
+    def _columns(
+        self, connection: duckdb.DuckDBPyConnection, alias: str, described: list[tuple[str, str]],
+        declared: dict[str, str], options: SqliteStream,
+    ) -> list[FileColumn]:  # fmt: skip
+        for name in options.as_text:
             if name not in dict(described):
                 raise unknown("column", name, dict(described), "check `as_text`")
+        encoding = connection.sql(f"SELECT * FROM sqlite_query({literal(alias)}, 'PRAGMA encoding')").fetchall()
+        in_utf8 = str(encoding[0][0]) == "UTF-8"
+        return [
+            file_column(name, kind, declared.get(name, "x"), name in options.as_text, in_utf8)
+            for name, kind in described
+        ]
+
+    def _query(self, connection: duckdb.DuckDBPyConnection, asked: "_Asked", as_text: tuple[str, ...]) -> str:
         # Without a type any value is right: only text holds them all.
-        texts = {name for name, _ in described if name in as_text or not declared.get(name, "x")}
-        checked = [(name, kind) for name, kind in described if kind in _FITS and name not in texts]
+        texts = {column.name for column in asked.columns if column.name in as_text or not column.declared}
+        checked = [column for column in asked.columns if column.kind in _FITS and column.name not in texts]
         # Now, as the scanner's own complaint about bytes in a text cannot be read: it quotes them.
-        spoken = [(name, kind) for name, kind in checked if kind == "VARCHAR"]
-        if spoken:
-            connection.sql(f"SELECT {self._guard(alias, table, spoken, declared)}").fetchall()
-        checked = [each for each in checked if each not in spoken]
-        rows = scanned
-        made = {name: (quote(name), f"CAST({quote(name)} AS {kind})") for name, kind in described}
+        spoken = [column for column in checked if column.kind == "VARCHAR"]
+        for guard in self._guards(asked, spoken):
+            connection.sql(f"SELECT {guard}").fetchall()
+        rows = asked.scanned
+        made = {column.name: (quote(column.name), f"CAST({quote(column.name)} AS {column.kind})")
+                for column in asked.columns}  # fmt: skip
         if texts or rows is None:
             # SQLite answers a query without types: what is no text of itself travels as one.
-            blobs = {name for name, kind in described if kind == "BLOB"} - texts
+            blobs = {column.name for column in asked.columns if column.kind == "BLOB"} - texts
             made |= {name: (_HEX.format(quote(name)), f"unhex(CAST({quote(name)} AS VARCHAR))") for name in blobs}
-            reals = {name for name, kind in described if kind == "DOUBLE"} - texts
+            reals = {column.name for column in asked.columns if column.kind == "DOUBLE"} - texts
             made |= {name: (_DIGITS.format(quote(name)), f"CAST({quote(name)} AS DOUBLE)") for name in reals}
             made |= {name: (_TEXT.format(quote(name)), f"CAST({quote(name)} AS VARCHAR)") for name in texts}
-            asked = ", ".join(f"{there} AS {quote(name)}" for name, (there, _) in made.items())
-            rows = f"sqlite_query({literal(alias)}, {literal(f'SELECT {asked} FROM {table}')})"
+            there = ", ".join(f"{there} AS {quote(name)}" for name, (there, _) in made.items())
+            answered = f"SELECT {there} FROM {asked.table}{asked.where}"
+            rows = f"sqlite_query({literal(asked.alias)}, {literal(answered)})"
         columns = ", ".join(f"{here} AS {quote(name)}" for name, (_, here) in made.items())
-        where = f" WHERE {self._guard(alias, table, checked, declared)}" if checked else ""
+        guards = self._guards(asked, [column for column in checked if column not in spoken])
+        where = f" WHERE {' AND '.join(guards)}" if guards else ""
         return f"SELECT {columns} FROM {rows}{where}"
 
-    def _guard(self, alias: str, table: str, checked: list[tuple[str, str]], declared: dict[str, str]) -> str:
+    def _guards(self, asked: "_Asked", checked: list[FileColumn]) -> list[str]:
         """SQL: TRUE once SQLite found no other value in the columns; an error where it did. Run once a query."""
-        fits = [f"{quote(name)} IS NULL OR {_FITS[kind].format(quote(name))}" for name, kind in checked]
+        everywhere = [column for column in checked if column.name in asked.looked_at]
+        others = [column for column in checked if column.name not in asked.looked_at]
+        parts = [(everywhere, ""), (others, asked.where)]
+        return [self._guard(asked, columns, where) for columns, where in parts if columns]
+
+    def _guard(self, asked: "_Asked", checked: list[FileColumn], where: str) -> str:
+        fits = [f"{quote(each.name)} IS NULL OR {_FITS[each.kind].format(quote(each.name))}" for each in checked]
         others = [f"count(CASE WHEN {fit} THEN NULL ELSE 1 END) AS n{number}" for number, fit in enumerate(fits)]
-        counted = literal(f"SELECT {', '.join(others)} FROM {table}")
+        counted = literal(f"SELECT {', '.join(others)} FROM {asked.table}{where}")
         cases = [
             f"WHEN CAST(n{number} AS BIGINT) > 0 THEN error({literal(_REFUSED + ': ')} || n{number} || "
-            + literal(f" in column '{name}' ({declared.get(name, '')}), which is read as {kind}")
+            + literal(f" in column '{each.name}' ({each.declared}), which is read as {each.kind}")
             + ")"
-            for number, (name, kind) in enumerate(checked)
+            for number, each in enumerate(checked)
         ]
-        return f"(SELECT CASE {' '.join(cases)} ELSE TRUE END FROM sqlite_query({literal(alias)}, {counted}))"
+        return f"(SELECT CASE {' '.join(cases)} ELSE TRUE END FROM sqlite_query({literal(asked.alias)}, {counted}))"
 
     def _declared(self, connection: duckdb.DuckDBPyConnection, alias: str, table: str) -> dict[str, str]:
         asked = f"SELECT name, type FROM pragma_table_xinfo({literal(table)})"
@@ -256,10 +306,13 @@ class Sqlite(Source):
                 connection.execute(f"DETACH {alias}_types")
         return [(str(row[0]), str(row[1])) for row in described]
 
-    def _tables(self, connection: duckdb.DuckDBPyConnection, alias: str) -> list[str]:
-        asked = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
-        rows = connection.sql(f"SELECT CAST(name AS VARCHAR) FROM sqlite_query({literal(alias)}, {literal(asked)})")
-        return [str(row[0]) for row in rows.fetchall()]
+    def _tables(self, connection: duckdb.DuckDBPyConnection, alias: str) -> dict[str, str]:
+        """Name and kind of every table and view."""
+        asked = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        rows = connection.sql(
+            f"SELECT CAST(name AS VARCHAR), CAST(type AS VARCHAR) FROM sqlite_query({literal(alias)}, {literal(asked)})"
+        )
+        return {str(name): str(kind) for name, kind in rows.fetchall()}
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, alias: str) -> None:
         path = resolve(self.path)

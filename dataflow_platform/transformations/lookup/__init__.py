@@ -1,0 +1,5 @@
+"""Transformation ``lookup``."""
+
+from dataflow_platform.transformations.lookup.step import Lookup
+
+__all__ = ["Lookup"]
