@@ -326,6 +326,6 @@ def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]
     locked, engine = _engines()
     with step_functions.opened(engine, only_types=True) as functions:
         found = step_typing.typed(
-            columns, steps_of(pipeline), {"side.other": other}, transform.by_position, functions, locked
+            columns, steps_of(pipeline), {"side.other": other}, step_typing.by_position, functions, locked
         )
     return list(found.columns)
