@@ -105,6 +105,14 @@ def test_a_pipeline_that_no_longer_builds(own_lineage_project: Path) -> None:
     assert "pipeline unknown transformation 'dropp'" in result.output
 
 
+def test_a_dbt_project_that_changed_since_it_was_parsed_is_told(own_lineage_project: Path) -> None:
+    assert "models_of_shop" not in command("lineage", "raw.orders.net").stderr
+    change(own_lineage_project, MODEL, "r.region,", "r.city as region,")
+    result = command("lineage", "raw.orders.net")
+    assert "models_of_shop has changed since dbt parsed it: run dataflow setup" in result.stderr
+    assert result.exit_code == 0
+
+
 def test_a_revision_that_git_does_not_know(lineage_project: Path) -> None:
     result = command("impact", "--base", "nowhere")
     assert "git.revision" in str(result.exception)
