@@ -40,7 +40,7 @@ def preview(load: StreamLoad) -> SchemaPlan:
 
     A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
     """
-    return masking.wordless(load.steps, lambda: _previewed(load))
+    return masking.wordless(load.masks, lambda: _previewed(load))
 
 
 def _previewed(load: StreamLoad) -> SchemaPlan:
