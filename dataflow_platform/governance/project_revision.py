@@ -78,6 +78,11 @@ def _same_files(one: Path, two: Path) -> bool:
 def graphs(loaded: Loaded, defs: Path, revision: str, recorded: Recorded) -> tuple[ColumnGraph, ColumnGraph, list[str]]:
     """The graph at ``revision``, the graph now, and the pipelines that built then and do not now."""
     root = project_root().resolve()
+    if not defs.resolve().is_relative_to(root):
+        raise ConfigError(
+            "git.outside", "the definitions are not below the project's folder", where=str(defs),
+            fix="run it in the project whose files they are, or set DATAFLOW_HOME to its folder",
+        )  # fmt: skip
     with files_at(root, revision) as before, tempfile.TemporaryDirectory(prefix="dataflow-dbt-") as scratch:
         then = load_folder(before / defs.resolve().relative_to(root))
         old_projects, projects = dbt_projects(then.foreign, before), dbt_projects(loaded.foreign, root)

@@ -118,6 +118,14 @@ def test_a_revision_that_git_does_not_know(lineage_project: Path) -> None:
     assert "git.revision" in str(result.exception)
 
 
+def test_definitions_of_elsewhere_are_refused(lineage_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATAFLOW_DEFS")  # those shipped with the package
+    for name in ("NYC_DB_HOST", "NYC_DB_PORT", "NYC_DB_USER", "NYC_DB_PASSWORD", "NYC_API_URL", "NYC_API_KEY"):
+        monkeypatch.setenv(name, "1")
+    result = command("impact", "--base", "HEAD")
+    assert "git.outside" in str(result.exception)
+
+
 def test_later_commits_are_compared_by_their_name(own_lineage_project: Path) -> None:
     change(own_lineage_project, PIPELINES, "schema: report", "schema: reports")
     git(own_lineage_project, "commit", "--quiet", "-am", "second")
