@@ -21,7 +21,13 @@ PACKAGE = ROOT / "dataflow_platform"
 FILES = sorted(PACKAGE.rglob("*.py"))
 GRAB_BAGS = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc", "tools"}
 # What the import name does not say: import name -> name on the package index.
-DISTRIBUTIONS = {"dotenv": "python-dotenv", "yaml": "pyyaml", "psycopg2": "psycopg2-binary", "dbt": "dbt-core"}
+DISTRIBUTIONS = {
+    "dotenv": "python-dotenv",
+    "yaml": "pyyaml",
+    "psycopg2": "psycopg2-binary",
+    "dbt": "dbt-core",
+    "openlineage": "openlineage-python",
+}
 
 
 def all_code() -> list[Path]:

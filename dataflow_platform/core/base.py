@@ -30,6 +30,7 @@ from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
+from dataflow_platform.core.scan import Part as Part
 from dataflow_platform.core.scan import Scan as Scan
 from dataflow_platform.core.session import Ahead as Ahead
 from dataflow_platform.core.session import Session as Session

@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     import duckdb
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of a relation's rows, for a connection of the engine's own: ``begin`` is called first in its transaction."""
+
+    query: str
+    begin: "Callable[[duckdb.DuckDBPyConnection], None]"
+
+
 @dataclass
 class Scan:
     """What a source hands to the engine: a relation DuckDB reads lazily, and what is known of it.
@@ -19,6 +27,7 @@ class Scan:
     ``lines``: at which lines records of a file begin, see there; set where every look gives a file's rows in order.
     ``legs``: the relation is a UNION ALL of so many queries (or one query), each read by one thread, all at once if
     the engine has the threads. None: threads share the work as they please.
+    ``parts``: the same rows apart, each row in one part; connections may read them at once while the scan is open.
     ``streams``: rows are sent by a server: while it reads them the engine holds no more than it is writing.
     ``notes``: what a person may want to know of the reading, for the asset's metadata.
     """
@@ -35,4 +44,5 @@ class Scan:
     close: Callable[[], None] = lambda: None
     notes: Mapping[str, str] = field(default_factory=dict)
     legs: int | None = None
+    parts: Sequence[Part] = ()
     streams: bool = False

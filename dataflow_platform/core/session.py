@@ -58,9 +58,14 @@ class Session(ABC):
         will be published, and whether the engine can read them there until then."""
         return "no"
 
-    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+    def write_ahead(
+        self, query: str, target: Table, readers: "Sequence[duckdb.DuckDBPyConnection]" = ()
+    ) -> tuple[Table, int]:
         """Write the rows of an engine query where ``publish_as_new`` of the table returned makes them the whole
         ``target``; how many there are. Without that, or without the commit, nothing of them is left.
+
+        ``readers``: connections of the engine on each of which the query gives a part of the rows. A session whose
+        rows are "readable" is given some, and may ask all at once.
 
         Asked only where ``can_write_ahead`` allows it; "readable" rows are exposed before they are read. An error of
         the engine is raised as it is: the source may know what it means.

@@ -25,6 +25,7 @@ from dataflow_platform.engine import (
     reconciliation,
     rejected,
     source_lines,
+    source_parts,
     state,
     step_functions,
     transform,
@@ -139,18 +140,20 @@ def _stage_rows(
     goes_through = (
         extraction.scan.streams and becomes_target and not load.steps and load.destination.facts.read_back == "in_place"
     )
-    # Into files the parts of a UNION ALL come one after another.
+    # Into files the legs of a UNION ALL come one after another; a caller's thread for each of the parts is its own.
     legs = extraction.scan.legs if ahead == "no" else extraction.scan.legs and 1
     functions.run()
+    # Steps may look at all rows, or at tables that only this connection sees.
     with (
-        following(session, load.stream.name, extraction.scan) as followed,
+        source_parts.readers(extraction, ahead == "readable" and not load.steps) as readers,
+        following(load.stream.name, extraction.scan, readers or [session.connection]) as followed,
         engine_limits.bounded(session, _width(result, query), legs, goes_through),
     ):
         if ahead == "no":
             keep_rows = session.stage if becomes_target else session.stage_apart
             result.staged = _put(result, extraction, query, keep_rows, reconciled)
         else:
-            result.staged = written_once.write(result, query, ahead == "readable")
+            result.staged = written_once.write(result, query, ahead == "readable", readers)
     result.size = followed.size
     if result.ahead is not None:
         written_once.look(result, query, wanted)

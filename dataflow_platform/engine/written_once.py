@@ -5,6 +5,10 @@ where the destination cannot undo or look at what was written (see ``can_write_a
 wants them compared with a second time. What breaks a row rule is taken out of what was written.
 """
 
+from collections.abc import Sequence
+
+import duckdb
+
 from dataflow_platform.core.base import Ahead, State, Table
 from dataflow_platform.core.errors import DataError
 from dataflow_platform.core.load_plan import listed
@@ -41,11 +45,16 @@ def _is_looked_at(result: StagedLoad) -> bool:
     return bool(result.rules or load.stream.cursor or load.strategy.reach not in ("row", "table"))
 
 
-def write(result: StagedLoad, query: transform.Query, readable: bool) -> Table:
-    """Write the rows of ``query`` where they will be published; the table that holds them until then."""
+def write(
+    result: StagedLoad, query: transform.Query, readable: bool, readers: Sequence[duckdb.DuckDBPyConnection]
+) -> Table:
+    """Write the rows of ``query`` where they will be published; the table that holds them until then.
+
+    ``readers``: connections that see a part of the source each.
+    """
     left_out = f" EXCLUDE ({listed(query.hidden)})" if query.hidden else ""
     rows_of = f"SELECT *{left_out} FROM ({planning.staged_query(query.sql, result)}) AS published"
-    table, rows = result.session.write_ahead(rows_of, result.load.target)
+    table, rows = result.session.write_ahead(rows_of, result.load.target, readers)
     result.ahead = WrittenAhead(table, rows, readable)
     return table
 

@@ -7,12 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.mysql import MySQL
 from dataflow_platform.connectors.postgres import PostgresDestination
-from dataflow_platform.core.base import Destination, Stream, Table
+from dataflow_platform.core.base import Destination, Scan, State, Stream, Table
 from dataflow_platform.core.errors import ConfigError, TransientError
 from dataflow_platform.core.registry import load_strategy
 from dataflow_platform.demo.postgres import PostgresServer
@@ -148,3 +149,19 @@ def test_many_rows_arrive_whole(mysql_shop: MySQL, tmp_path: Path) -> None:
     # ids 1 to 300,000: their sum is 300,000 * 300,001 / 2.
     found = read(warehouse, "SELECT count(DISTINCT id), sum(id), sum(length(filler)), max(price) FROM raw.t")
     assert found == [(300_000, 45_000_150_000, 300_000 * 480, Decimal("3000.00"))]
+
+
+class Telling(MySQL):
+    """Each row says what memory the engine had when it was read."""
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, stream: Stream, state: State) -> Scan:
+        scan = super().scan(connection, stream, state)
+        return replace(scan, relation=scan.relation.project("id, current_setting('memory_limit') AS memory"))
+
+
+def test_rows_that_only_pass_through_take_little_memory(mysql_shop: MySQL, tmp_path: Path) -> None:
+    warehouse = DuckDB(path=str(tmp_path / "w.duckdb"), threads=2)
+    load(Telling(**mysql_shop.model_dump()), warehouse, stream("orders"), "replace")
+    [(memory,)] = read(warehouse, "SELECT DISTINCT memory FROM raw.t")
+    # Of 488.2 MiB: for some 10 columns and 2 threads twice a million bytes each, and 64 million bytes, at most.
+    assert float(memory.removesuffix(" MiB")) < 110

@@ -24,7 +24,10 @@ def test_a_query_that_ends_the_transaction_still_says_what_was_wrong(tmp_path: P
     session = DuckDB(path=str(tmp_path / "w.duckdb")).session()
     scan = Scan(session.connection.sql("SELECT 1"))
     try:
-        with pytest.raises(duckdb.InvalidInputException, match="the true reason"), following(session, "t", scan):
+        with (
+            pytest.raises(duckdb.InvalidInputException, match="the true reason"),
+            following("t", scan, [session.connection]),
+        ):
             session.connection.execute("CREATE TABLE x AS SELECT error('the true reason')")
     finally:
         session.close()

@@ -11,7 +11,7 @@ import sqlglot
 import yaml
 
 from dataflow_platform.core.base import Column
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import DIRECT, INDIRECT, Kind, Relation, of_table, words
 from dataflow_platform.engine.query_lineage import lineage_of
 from dataflow_platform.governance.dbt_lineage import DbtLineage
@@ -95,15 +95,14 @@ def of_demo() -> Iterator[tuple[Edges, Edges]]:
 
 
 def of_steps() -> Iterator[tuple[Edges, Edges]]:
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("CREATE SCHEMA raw; CREATE TABLE raw.other (k BIGINT, x BIGINT, y VARCHAR)")
+    with duckdb.connect(":memory:") as connection, step_functions.opened(connection) as functions:
         own = {"id": "BIGINT", "k": "BIGINT", "a": "BIGINT", "b": "BIGINT", "s": "VARCHAR", "l": "BIGINT[]"}
         columns = [Column(name, kind) for name, kind in own.items()]
         tables = {"raw.other": [Column("k", "BIGINT"), Column("x", "BIGINT"), Column("y", "VARCHAR")]}
         for pipeline in labelled_steps.PIPELINES:
             steps = [step(name, value) for name, value in pipeline.steps]
-            _, relation = transform.output(connection, columns, steps, tables)
-            yield labelled(pipeline.name, pipeline.edges), told(pipeline.name, relation)
+            found = step_typing.typed(columns, steps, tables, step_typing.by_position, functions)
+            yield labelled(pipeline.name, pipeline.edges), told(pipeline.name, found.lineage)
 
 
 def differences(labels: Edges, found: Edges) -> list[str]:

@@ -291,7 +291,9 @@ class LakeSession(Session):
             opened = self._look(target)
             return "readable" if exact and not partition_columns(opened, self._lake.partition_by, columns) else "no"
 
-    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+    def write_ahead(
+        self, query: str, target: Table, readers: Sequence[duckdb.DuckDBPyConnection] = ()
+    ) -> tuple[Table, int]:
         """Write the rows as files that no version holds yet."""
         self.lock(target)
         name = Table("main", target.name + _AHEAD)
@@ -299,7 +301,7 @@ class LakeSession(Session):
         opened.ahead = self._new(opened, name, columns)
         self._staged.add(name)
         # The last statement of the engine: its profile is looked at.
-        opened.ahead.take_in(opened.pending.write(query, columns, self._layout(opened)))
+        opened.ahead.take_in(opened.pending.write(query, columns, self._layout(opened), readers))
         return name, sum(file.rows or 0 for file in opened.ahead.files)
 
     def placed(self, table: Table) -> str:

@@ -99,7 +99,7 @@ class MySQL(MySQLConnection, Source):
         except BaseException:
             rows.close()
             raise
-        return Scan(relation, rows_read=rows.rows_read, close=rows.close)
+        return Scan(relation, rows_read=rows.rows_read, close=rows.close, streams=True)
 
     def explain(self, error: BaseException) -> DataflowError | None:
         """What an error raised while the relation was read means; None where it is none of this source."""

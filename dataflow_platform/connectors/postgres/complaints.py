@@ -63,6 +63,11 @@ def explained(server: PostgresConnection, error: BaseException) -> DataflowError
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException):
         said = line[line.find(REFUSED) :] if REFUSED in line else line
         return DataError("postgres.value", f"a value does not fit: {said}", where=where, fix=_VALUE)
+    if "during recovery" in text:
+        return ConfigError(
+            "postgres.standby", "the server is a standby: it can only be read", where=where,
+            fix="set `host` to the primary server",
+        )  # fmt: skip
     state = getattr(error, "pgcode", None)
     known = _STATES.get(state or "") or _STATES.get((state or "")[:2])
     if known:

@@ -231,7 +231,9 @@ class PostgresSession(Session):
         """Into a table of the open transaction, which nobody else sees: the engine neither."""
         return "hidden"
 
-    def write_ahead(self, query: str, target: Table) -> tuple[Table, int]:
+    def write_ahead(
+        self, query: str, target: Table, readers: Sequence[duckdb.DuckDBPyConnection] = ()
+    ) -> tuple[Table, int]:
         """COPY the rows into a new table, which will take the target's name: the old one stays readable.
 
         Its indexes and constraints are made again. A table that more hangs on (grants, views, comments, foreign keys

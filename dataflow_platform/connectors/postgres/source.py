@@ -9,6 +9,7 @@ the server's indexes, which a scan by ctid cannot.
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar, Literal
 
 import duckdb
@@ -27,7 +28,7 @@ from dataflow_platform.connectors.postgres.page_ranges import page_ranges
 from dataflow_platform.connectors.postgres.querying import result_columns
 from dataflow_platform.connectors.postgres.snapshot import Snapshot
 from dataflow_platform.connectors.postgres.text_reading import TextStream
-from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.base import ConnectorFacts, Part, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataflowError, did_you_mean
 from dataflow_platform.core.server_filter import condition, find, wanted
@@ -159,6 +160,7 @@ class Postgres(PostgresConnection, Source):
                 side.close()
 
         shown = ", ".join(column.cast for column in columns)
+        parts: list[Part] = []
         notes = {"source snapshot": moment} if moment else {}
         try:
             loaded, notes["rows came by"] = _scanner(side)
@@ -180,8 +182,13 @@ class Postgres(PostgresConnection, Source):
                     for alias, ask in zip(attached, asks, strict=True)
                 ]
                 rows, legs = f"({' UNION ALL '.join(queries)})", len(queries)
+                if len(queries) > 1 and moment:
+                    parts = [
+                        Part(f"SELECT {shown} FROM ({query})", partial(_see, alias, moment))
+                        for alias, query in zip(attached, queries, strict=True)
+                    ]
             relation = connection.sql(f"SELECT {shown} FROM {rows}")
-            return Scan(relation, close=close, notes=notes, legs=legs, streams=True)
+            return Scan(relation, close=close, notes=notes, legs=legs, parts=parts, streams=True)
         except BaseException as error:
             close()
             if isinstance(error, duckdb.Error):
@@ -200,9 +207,7 @@ class Postgres(PostgresConnection, Source):
         aliases.append(alias)
         self.attach(side, alias)
         if moment:
-            # The first thing the attachment's transaction is told. It is none of the connection's until now.
-            told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
-            connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
+            _see(alias, moment, connection)
         return alias
 
     def explain(self, error: BaseException) -> DataflowError | None:
@@ -254,6 +259,12 @@ class Postgres(PostgresConnection, Source):
         for name in as_text:
             find(told, name, self.where())
         return columns, bool(scannable), int(pages)
+
+
+def _see(alias: str, moment: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the attachment's transaction of this connection see the snapshot ``moment``: the first thing it is told."""
+    told = f"SET TRANSACTION SNAPSHOT {literal(moment)}"
+    connection.execute(f"CALL postgres_execute({literal(alias)}, {literal(told)})")
 
 
 def _options(stream: Stream) -> PostgresStream:
