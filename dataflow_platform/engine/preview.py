@@ -55,7 +55,7 @@ def preview_in(load: StreamLoad, dialect: Dialect) -> "Translation":
 
     ConfigError, placed at the step, where one does not hold there.
     """
-    return masking.wordless(load.steps, lambda: _translated(load, dialect))
+    return masking.wordless(load.masks, lambda: _translated(load, dialect))
 
 
 def _translated(load: StreamLoad, dialect: Dialect) -> "Translation":
