@@ -316,23 +316,16 @@ def steps_of(pipeline: Pipeline) -> list[Transformation]:
 
 
 @cache
-def _engine() -> duckdb.DuckDBPyConnection:
-    """One for all pipelines: to open one takes longer than to type a step."""
-    return duckdb.connect(config={"threads": 1})
-
-
-@cache
-def _locked() -> duckdb.DuckDBPyConnection:
-    return _KEPT.enter_context(step_typing.locked_engine())
-
-
-_KEPT = ExitStack()
+def _engines() -> tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]:
+    """Those the steps of all pipelines are typed in: to open one takes longer than to type a step."""
+    return ExitStack().enter_context(step_typing.locked_engine()), duckdb.connect(config={"threads": 1})
 
 
 def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]) -> list[Column]:
     """The columns behind the last step."""
-    with step_functions.opened(_engine()) as functions:
+    locked, engine = _engines()
+    with step_functions.opened(engine, only_types=True) as functions:
         found = step_typing.typed(
-            columns, steps_of(pipeline), {"side.other": other}, step_typing.by_position, functions, _locked()
+            columns, steps_of(pipeline), {"side.other": other}, step_typing.by_position, functions, locked
         )
-        return list(found.columns)
+    return list(found.columns)

@@ -109,3 +109,12 @@ def test_a_function_nobody_wrote_down_is_refused() -> None:
             portable.translate(connection, query, COLUMNS, steps, "SELECT 1", "postgres", transform.by_position)
     assert caught.value.what == "step derive: reverse(VARCHAR) does not hold in postgres"
     assert caught.value.fix == "nearest: left() and right()"
+
+
+@pytest.mark.parametrize("text", ["infinity", " -inf", "Epoch", "-44-3-15", "2024-01-05 (BC)", "123456-01-05", "0-1-1"])
+def test_a_date_only_duckdb_knows_fails_and_is_not_read_as_another(postgres: Any, text: str) -> None:
+    import psycopg2
+
+    values: Rows = [tuple(text if column.name == "t" else None for column in COLUMNS)]
+    with pytest.raises(psycopg2.errors.DataError, match="no date: "):
+        run_both(postgres, [("derive", {"v": "TRY_CAST(t AS DATE)"})], values)

@@ -104,8 +104,9 @@ def _unknown(step: Transformation, dialect: Dialect, error: Exception) -> Config
 
 
 def step_name(step: type[Transformation]) -> str:
-    """What YAML calls a step: the name of its file."""
-    return step.__module__.rpartition(".")[2]
+    """What YAML calls a step: the name of its file or folder."""
+    ours, _, name = step.__module__.partition(".transformations.")
+    return name.partition(".")[0] if name else ours.rpartition(".")[2]
 
 
 def _refuse_step(step: Transformation, dialect: Dialect, at: Location) -> None:
