@@ -16,6 +16,7 @@ pytest_plugins = [
         "demo_home",
         "evidence",
         "lineage_project",
+        "linguistic_postgres",
         "mariadb",
         "mariadb_shop",
         "postgres",

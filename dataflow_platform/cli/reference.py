@@ -267,6 +267,7 @@ def cli_page(group: click.Command, name: str = "dataflow") -> str:
 
 def pages(cli: click.Command) -> dict[Path, str]:
     """Path below the project root -> text of every generated file."""
+    from dataflow_platform.cli import portability_page
     from dataflow_platform.cli.schema import pipeline_schema
 
     docs = Path("docs")
@@ -284,5 +285,6 @@ def pages(cli: click.Command) -> dict[Path, str]:
         docs / "load_strategies.md": plugin_page("load_strategies", "Load strategies", loads, registry.load_strategy),
         docs / "pipeline.md": pipeline_page(),
         docs / "pipeline.schema.json": pipeline_schema(),
+        docs / "portability.md": portability_page.page(GENERATED),
         docs / "cli.md": cli_page(cli),
     }

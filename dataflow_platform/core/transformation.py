@@ -79,7 +79,7 @@ class Transformation(ABC):
 
     holds: ClassVar[tuple[Dialect, ...]] = ("duckdb",)
     """The dialects its SELECT holds in, as far as the step itself says; its expressions are judged one by one."""
-    instead: ClassVar[str] = "run it with engine: duckdb"
+    instead: ClassVar[str] = "leave the step to DuckDB"
     """What comes nearest where it does not hold."""
     secret_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that hold a secret: accepted only as ``{{ env.NAME }}`` in YAML and never printed."""

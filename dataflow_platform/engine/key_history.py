@@ -87,8 +87,7 @@ def save(staged: StagedLoad) -> None:
     into = fitted(session, load, f"{keys.sql} AS new WHERE NOT new.{_FRESH} AND {_same(staged.primary_key)}")
     names = listed(staged.primary_key)
     session.execute(
-        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'start', {own} FROM {keys.sql} "
-        f"WHERE {_FRESH}"
+        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'start', {own} FROM {keys.sql} WHERE {_FRESH}"
     )
     there = [column.name for column in session.columns(load.target) or ()]
     if not staged.plan.target_is_new:
@@ -108,8 +107,7 @@ def add(session: Session, into: Table, rows: Table, columns: Sequence[str], load
     """Add the engine's rows to a history as good rows of the load ``load_id``."""
     brought, names = session.bring(rows), listed(columns)
     session.execute(
-        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'row', {literal(load_id)} "
-        f"FROM {brought.sql}"
+        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'row', {literal(load_id)} FROM {brought.sql}"
     )
     session.in_engine(f"DROP TABLE IF EXISTS {rows.sql}")
 

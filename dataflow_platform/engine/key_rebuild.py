@@ -42,8 +42,7 @@ def _gather(session: Session, load: StreamLoad, batches: Sequence[Batch], has_hi
     """The rows that pass by key, with the place from which on their key's history is known (NULL: it is not)."""
     key = batches[-1].load_plan.primary_key
     rows = " UNION ALL ".join(
-        f"SELECT {listed(batch.load_plan.primary_key)}, {quote(ID)}, {batch.place} AS {_PLACE} "
-        f"FROM {batch.table.sql}"
+        f"SELECT {listed(batch.load_plan.primary_key)}, {quote(ID)}, {batch.place} AS {_PLACE} FROM {batch.table.sql}"
         for batch in batches
     )
     # A key has one start; with its last open row its history went, or goes before a row of it is left out.

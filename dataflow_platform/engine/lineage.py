@@ -121,6 +121,13 @@ class Relation:
     def _of(self, name: str) -> Iterator[tuple[Origin, Kind]]:
         yield from self.columns[name].items()
 
+    def any_decides(self) -> Sources:
+        """The rows' sources where each column may decide which rows there are, in a way that nobody tells."""
+        rows = dict(self.rows)
+        for sources in self.columns.values():
+            merge(rows, sources, Kind.FILTER)
+        return rows
+
     def renamed(self, names: Mapping[str, str]) -> "Relation":
         """The same with other names; columns that are not in ``names`` keep theirs."""
         columns = {names.get(name, name): sources for name, sources in self.columns.items()}

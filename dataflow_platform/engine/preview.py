@@ -1,7 +1,12 @@
 """What the next load of a stream would do to its table: nothing is read but schemas, nothing is written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from dataflow_platform.core.transformation import Dialect
 from dataflow_platform.engine import (
     extract,
     masking,
@@ -17,16 +22,56 @@ from dataflow_platform.engine.contract import SchemaPlan
 from dataflow_platform.engine.stage import refuse_unfit, told_apart
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
+if TYPE_CHECKING:
+    from dataflow_platform.engine.portable import Translation
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """The query of the next load, over a source that is open but not read."""
+
+    result: StagedLoad
+    extraction: extract.Extraction
+    query: transform.Query
+
 
 def preview(load: StreamLoad) -> SchemaPlan:
     """The plan of the next load, refusals in it; a DataflowError where not even that can be told.
 
     A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
     """
-    return masking.wordless(load.steps, lambda: _previewed(load))
+    return masking.wordless(load.masks, lambda: _previewed(load))
 
 
 def _previewed(load: StreamLoad) -> SchemaPlan:
+    with _composed(load) as next_load:
+        planning.plan(next_load.result, next_load.query)
+        assert next_load.result.plan is not None
+        return next_load.result.plan
+
+
+def preview_in(load: StreamLoad, dialect: Dialect) -> "Translation":
+    """The steps of the next load as a query of ``dialect`` over a table called as the stream is.
+
+    ConfigError, placed at the step, where one does not hold there.
+    """
+    return masking.wordless(load.masks, lambda: _translated(load, dialect))
+
+
+def _translated(load: StreamLoad, dialect: Dialect) -> "Translation":
+    from dataflow_platform.engine import portable
+
+    with _composed(load) as next_load:
+        columns = next_load.extraction.shape
+        table = ".".join(portable.identifier(part, dialect) for part in load.stream.name.split("."))
+        return portable.translate(
+            next_load.result.session.connection, next_load.query, columns, load.steps,
+            portable.source_of(columns, table, dialect), dialect, load.step_at,
+        )  # fmt: skip
+
+
+@contextmanager
+def _composed(load: StreamLoad) -> Iterator[_Composed]:
     refuse_unfit(load)
     session = load.destination.preview()
     try:
@@ -43,10 +88,8 @@ def _previewed(load: StreamLoad) -> SchemaPlan:
                     extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, (),
                     upstream.of_steps(load, session), load.step_at,
                 )  # fmt: skip
-                planning.plan(result, query)
+                yield _Composed(result, extraction, query)
         finally:
             extraction.close()
-        assert result.plan is not None
-        return result.plan
     finally:
         session.close()

@@ -55,7 +55,7 @@ def replay(load: StreamLoad, selection: Selection, who: str) -> Replayed:
 
     A replay that was killed changed nothing and can be run again; one that committed finds no open row.
     """
-    return masking.wordless(load.steps, lambda: _replayed(load, selection, who))
+    return masking.wordless(load.masks, lambda: _replayed(load, selection, who))
 
 
 def _replayed(load: StreamLoad, selection: Selection, who: str) -> Replayed:

@@ -1,7 +1,7 @@
 """What the steps of a stream give, told step by step over tables without rows before anything is read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,12 +62,17 @@ def typed(
     tables: Tables,
     at: StepAt,
     functions: StepFunctions,
+    engine: duckdb.DuckDBPyConnection | None = None,
 ) -> TypedSteps:
-    """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it."""
+    """What ``steps`` make of ``columns``; ConfigError for a bad step, placed ``at`` it.
+
+    ``engine``: a ``locked_engine`` that many streams are typed in, one after the other; one of its own if absent.
+    """
     names = [column.name for column in columns]
     found = TypedSteps(columns, of_table(names), {name: name for name in names}, ClearValues(of_table(names), steps))
     if steps:
-        with _locked_engine(tables) as engine:
+        with nullcontext(engine) if engine is not None else locked_engine() as engine:
+            _expose(tables, engine)
             for position, step in enumerate(steps):
                 try:
                     _add(found, step, [each for before in steps[:position] for each in before.rules()], tables,
@@ -78,21 +83,25 @@ def typed(
 
 
 @contextmanager
-def _locked_engine(tables: Tables) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An engine that knows ``tables`` without their rows and can reach nothing else: no file, no network, no setting.
+def locked_engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine that can reach nothing: no file, no network, no setting.
 
     A user's SQL is bound here first, whatever the list of allowed expressions may have let through.
     """
     with duckdb.connect(":memory:", config={"threads": "1"}) as engine:
-        for table, columns in tables.items():
-            schema, _, name = table.rpartition(".")
-            held = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-            engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            engine.execute(f"CREATE TABLE {qualified(schema, name)} ({held})")
         only_tables(engine)
         engine.execute("SET enable_external_access = false")
         engine.execute("SET lock_configuration = true")
         yield engine
+
+
+def _expose(tables: Tables, engine: duckdb.DuckDBPyConnection) -> None:
+    """Let ``engine`` know ``tables``, without their rows."""
+    for table, columns in tables.items():
+        schema, _, name = table.rpartition(".")
+        held = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+        engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        engine.execute(f"CREATE OR REPLACE TABLE {qualified(schema, name)} ({held})")
 
 
 def _add(
@@ -128,7 +137,7 @@ def _add(
         if rows_function is None:
             made = query_lineage.lineage_of(select, {**beside, "input": given})
         else:
-            made = Relation({column.name: {} for column in after})
+            made = Relation({column.name: {} for column in after}, given.any_decides())
         return made.declared(declared, given, masked).chosen([column.name for column in after], rules)
 
     found.clear.follow(step, before, found.plain, through)

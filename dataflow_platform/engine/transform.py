@@ -9,7 +9,7 @@ from dataflow_platform.core.base import Column, Session, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import flag
-from dataflow_platform.engine import step_functions, step_typing
+from dataflow_platform.engine import step_typing
 from dataflow_platform.engine.lineage import Relation
 from dataflow_platform.engine.step_functions import StepFunctions
 from dataflow_platform.engine.step_typing import StepAt, by_position
@@ -113,19 +113,6 @@ def compose(
         secret=found.clear.secret(),
         blurred=found.clear.blurred,
     )
-
-
-def output(
-    connection: duckdb.DuckDBPyConnection,
-    columns: Sequence[Column],
-    steps: Sequence[Transformation],
-    tables: Tables,
-    at: StepAt = by_position,
-) -> tuple[Sequence[Column], Relation]:
-    """The columns behind the steps with their lineage; nothing is read. ConfigError for a bad step."""
-    with step_functions.opened(connection, only_types=True) as functions:
-        found = step_typing.typed(columns, steps, tables, at, functions)
-        return found.columns, found.lineage
 
 
 def _chained(

@@ -1,6 +1,7 @@
 """The column lineage of pipelines as they are declared: sources, steps, tables. Nothing is run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,12 @@ import duckdb
 
 from dataflow_platform.core.base import Column, RowShape
 from dataflow_platform.core.errors import DataflowError
-from dataflow_platform.core.sql import qualified, quote
-from dataflow_platform.engine import transform
+from dataflow_platform.core.sql import quote
+from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import Origin, Relation, of_table, of_unknown_table
 from dataflow_platform.governance.column_graph import Asset, placed
 from dataflow_platform.governance.guards import guards_of
+from dataflow_platform.governance.lineage_cache import LineageCache
 from dataflow_platform.governance.source_columns import KnownColumns, SourceColumns
 from dataflow_platform.pipeline.build import DeclaredStream
 from dataflow_platform.pipeline.resolve import Connection
@@ -21,11 +23,14 @@ from dataflow_platform.pipeline.resolve import Connection
 class PipelineLineage:
     """The assets of pipelines and their sources, one after the other: ``assets`` grows by ``add``."""
 
-    def __init__(self, streams: Sequence[DeclaredStream], columns: KnownColumns) -> None:
+    def __init__(self, streams: Sequence[DeclaredStream], columns: KnownColumns, cache: LineageCache) -> None:
         self._streams = {stream.asset.key.to_user_string(): stream for stream in streams}
         self._columns = columns
-        self._connection = duckdb.connect(":memory:")
-        self._exposed: set[tuple[str, str]] = set()
+        self._cache = cache
+        self._opened = ExitStack()
+        # One for all: opening one takes longer than typing most streams.
+        self._engine = self._opened.enter_context(step_typing.locked_engine())
+        self._functions = self._opened.enter_context(step_functions.opened(duckdb.connect(":memory:"), only_types=True))
         self.assets: dict[str, Asset] = {}
 
     def add(self, others: Mapping[str, Asset]) -> None:
@@ -41,7 +46,7 @@ class PipelineLineage:
         for key in self._upstream_first():
             if key not in self.assets:
                 self._add(key, self._streams[key])
-        self._connection.close()
+        self._opened.close()
 
     def _needs(self, stream: DeclaredStream) -> list[str]:
         tables = [name.replace(".", "/") for step in stream.asset.steps for name in step.upstream()]
@@ -114,7 +119,7 @@ class PipelineLineage:
         relation = placed(lineage, keys)
         guards = guards_of(stream, relation, columns, origin, key)
         types = {column.name: column.type for column in columns}
-        made_by = repr((asset.spec.transform, asset.strategy_name, asset.stream.options))
+        made_by = repr((list(asset.steps), asset.strategy_name, asset.stream.options))
         return Asset(key, "stream", relation, reads, unknown, owners, guards, types, made_by, wrong)
 
     def _tables_of(self, stream: DeclaredStream) -> list[str]:
@@ -124,10 +129,7 @@ class PipelineLineage:
     def _behind_steps(self, stream: DeclaredStream, source: SourceColumns) -> tuple[Sequence[Column], Relation, str]:
         steps = stream.asset.steps
         tables = {name: self._columns_of(name) for step in steps for name in step.upstream()}
-        if steps:
-            columns, lineage = transform.output(self._connection, source.columns, steps, tables, stream.asset.step_at)
-        else:
-            columns, lineage = source.columns, of_table([column.name for column in source.columns])
+        columns, lineage = self._typed(source.columns, stream, tables)
         added, more = self._added(stream, columns, lineage)
         every = Relation({**lineage.columns, **more.columns}, lineage.rows)
         # Columns nobody has told of pass all steps under their names, unless one of them makes its own choice.
@@ -135,6 +137,22 @@ class PipelineLineage:
         if source.unknown and passes:
             every = Relation(every.columns, every.rows, rest=("",))
         return [*columns, *added], every, source.unknown if passes else ""
+
+    def _typed(
+        self, columns: Sequence[Column], stream: DeclaredStream, tables: Mapping[str, Sequence[Column]]
+    ) -> tuple[Sequence[Column], Relation]:
+        """The columns behind the steps and their lineage."""
+        asset = stream.asset
+        if not asset.steps:
+            return columns, of_table([column.name for column in columns])
+        key = self._cache.key(list(asset.steps), list(columns), sorted(tables.items()))
+        held = self._cache.get(key)
+        if held is not None:
+            return [Column(name, kind) for name, kind in held[1]], held[0]
+        found = step_typing.typed(columns, asset.steps, tables, asset.step_at, self._functions, self._engine)
+        if not any(step.references() for step in asset.steps):  # files change without a word in the YAML
+            self._cache.put(key, found.lineage, [(column.name, column.type) for column in found.columns])
+        return found.columns, found.lineage
 
     def _added(
         self, stream: DeclaredStream, columns: Sequence[Column], lineage: Relation
@@ -160,15 +178,7 @@ class PipelineLineage:
         asset = self.assets.get(table.replace(".", "/"))
         if asset is None:
             return ()
-        columns = [Column(name, asset.types.get(name) or "VARCHAR") for name in asset.lineage.columns]
-        schema, _, name = table.rpartition(".")
-        if columns and (schema, name) not in self._exposed:
-            # Steps are bound over tables without rows.
-            listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            self._connection.execute(f"CREATE TABLE {qualified(schema, name)} ({listed})")
-            self._exposed.add((schema, name))
-        return columns
+        return [Column(name, asset.types.get(name) or "VARCHAR") for name in asset.lineage.columns]
 
 
 _UNASKED = "the source was not asked"

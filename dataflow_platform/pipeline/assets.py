@@ -31,7 +31,8 @@ from dataflow_platform.engine.planning import CURSOR_RULE, KEY_RULE
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.step_typing import StepAt
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
-from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
+from dataflow_platform.governance import openlineage_events
+from dataflow_platform.pipeline.spec import ChildStreamSpec, Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
 _LONGEST = timedelta(days=31)  # of any partition
@@ -135,8 +136,24 @@ class StreamAsset:
     def _run(self, context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> Iterator[Any]:
         retries = self.pipeline.retries
         with boundary(retries.max, retries.delay_seconds, context.retry_number):
-            staged = stage(self._load(context))
+            load = self._load(context)
+        events = self._events(context, load)
+        with openlineage_events.told(events):
+            yield from self._steps(context, load, partitions, events)
+
+    def _steps(
+        self,
+        context: dg.AssetExecutionContext,
+        load: StreamLoad,
+        partitions: dg.PartitionsDefinition | None,
+        events: openlineage_events.LoadEvents | None,
+    ) -> Iterator[Any]:
+        retries = self.pipeline.retries
+        with boundary(retries.max, retries.delay_seconds, context.retry_number):
+            staged = stage(load)
         try:
+            if events is not None:
+                events.staged(staged)
             touched = _touched(self, staged, partitions)
             refusal = blocked(staged)
             if refusal is not None:
@@ -157,6 +174,13 @@ class StreamAsset:
                 context.log_event(dg.AssetMaterialization(self.key, partition=partition, metadata=shown))
         finally:
             staged.close()
+
+    def _events(self, context: dg.AssetExecutionContext, load: StreamLoad) -> openlineage_events.LoadEvents | None:
+        if not openlineage_events.configured():
+            return None
+        return openlineage_events.LoadEvents(
+            load, self.source_key, context.retry_number, context.job_name, context.log.warning
+        )
 
     def _load(self, context: dg.AssetExecutionContext) -> StreamLoad:
         window, label = None, None
@@ -191,6 +215,7 @@ class StreamAsset:
             strategy_name=self.strategy_name,
             load_id="",
             steps=self.steps,
+            conceals=isinstance(self.spec, ChildStreamSpec) and self.spec.conceals,
             step_at=self.step_at,
             checks=self.checks,
             contract=self.contract,

@@ -9,11 +9,13 @@ from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformati
 from dataflow_platform.core.expression import ordering
 from dataflow_platform.core.projection import names_of
 from dataflow_platform.core.sql import quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
 class Sort(Spec, Transformation):
     """Puts the rows of a load in order, so that reading a range of them later touches little; or keeps the first."""
 
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
     shorthand: ClassVar[str | None] = "by"
 
     by: str = Field(

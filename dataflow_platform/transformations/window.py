@@ -10,6 +10,7 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import expression, ordering
 from dataflow_platform.core.projection import chosen, found, names_of, refuse_known
 from dataflow_platform.core.sql import literal, quote
+from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 _PLACES = ("rank", "dense_rank", "percent_rank", "cume_dist")
 _NEIGHBOURS = ("lag", "lead")
@@ -77,6 +78,8 @@ class WindowColumn(Spec):
 
 class Window(Spec, Transformation):
     """Computes columns over rows beside the own one: places, neighbours, running and moving sums, sessions."""
+
+    holds: ClassVar[tuple[Dialect, ...]] = EVERYWHERE
 
     by: list[str] = Field(
         default_factory=list, description="Rows with equal values of these belong together; all if absent."

@@ -137,3 +137,22 @@ def test_a_step_that_does_not_fit_is_told_by_line_before_anything_is_read(
     failed = run(project).filter_events(lambda event: event.is_step_failure)
     texts = [str(event.step_failure_data.user_failure_data.description) for event in failed]
     assert [says in text and f"defs.yaml:{line}" in text for text in texts] == [True]
+
+
+def test_a_dialect_shows_the_query_and_its_refusal_has_a_place(project: Path, yaml_project: Write) -> None:
+    result = plan("shop", "orders", "--dialect", "postgres")
+    assert result.exit_code == 0
+    assert 'SELECT "id", "v" FROM step_0;' in result.output
+    assert '  WITH step_0 AS (SELECT "id", "v" FROM "orders")' in result.output
+    assert "  SET TimeZone = 'UTC';" in result.output
+
+    yaml_project(
+        DECLARED.replace("from: {path: items.csv}", "from: {path: items.csv}\n      transform: [{sample: 10}]")
+    )
+    result = plan("shop", "items", "--dialect", "spark")
+    assert result.exit_code == 2
+    lines = result.output.splitlines()
+    assert "[portable.step] the step sample does not hold in spark, it does in duckdb" in lines[1]
+    # The stream stands below eight lines of the component, INBOX before them.
+    line = DECLARED.splitlines().index("      from: {path: items.csv}") + 2
+    assert f"defs.yaml:{line}" in lines[2]

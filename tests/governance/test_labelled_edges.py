@@ -1,6 +1,7 @@
 """Precision and recall of column lineage against edges that were labelled by hand."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import sqlglot
 import yaml
 
 from dataflow_platform.core.base import Column
-from dataflow_platform.engine import transform
+from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import DIRECT, INDIRECT, Kind, Relation, of_table, words
 from dataflow_platform.engine.query_lineage import lineage_of
 from dataflow_platform.governance.dbt_lineage import DbtLineage
 from dataflow_platform.governance.dbt_rendering import Manifest
+from dataflow_platform.governance.lineage_cache import LineageCache
 from tests.governance import labelled_demo, labelled_steps, labelled_tpch
 from tests.transformations.stepping import step
 
@@ -88,22 +90,23 @@ def demo_manifest() -> Manifest:
 
 
 def of_demo() -> Iterator[tuple[Edges, Edges]]:
-    assets = {asset.key.split("/")[-1]: asset for asset in DbtLineage(demo_manifest(), {}).assets()}
+    with tempfile.TemporaryDirectory() as empty:
+        lineage = DbtLineage(demo_manifest(), {}, LineageCache(Path(empty) / "lineage.json"))
+    assets = {asset.key.split("/")[-1]: asset for asset in lineage.assets()}
     for name, text in labelled_demo.EDGES.items():
         assert assets[name].definition, assets[name].unknown
         yield labelled(name, text), told(name, assets[name].lineage)
 
 
 def of_steps() -> Iterator[tuple[Edges, Edges]]:
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("CREATE SCHEMA raw; CREATE TABLE raw.other (k BIGINT, x BIGINT, y VARCHAR)")
+    with duckdb.connect(":memory:") as connection, step_functions.opened(connection) as functions:
         own = {"id": "BIGINT", "k": "BIGINT", "a": "BIGINT", "b": "BIGINT", "s": "VARCHAR", "l": "BIGINT[]"}
         columns = [Column(name, kind) for name, kind in own.items()]
         tables = {"raw.other": [Column("k", "BIGINT"), Column("x", "BIGINT"), Column("y", "VARCHAR")]}
         for pipeline in labelled_steps.PIPELINES:
             steps = [step(name, value) for name, value in pipeline.steps]
-            _, relation = transform.output(connection, columns, steps, tables)
-            yield labelled(pipeline.name, pipeline.edges), told(pipeline.name, relation)
+            found = step_typing.typed(columns, steps, tables, step_typing.by_position, functions)
+            yield labelled(pipeline.name, pipeline.edges), told(pipeline.name, found.lineage)
 
 
 def differences(labels: Edges, found: Edges) -> list[str]:

@@ -4,6 +4,7 @@
 ``casts`` say what holds where.
 """
 
+from dataflow_platform.engine.portable.literals import identifier
 from dataflow_platform.engine.portable.query import Translation, source_of, translate
 
-__all__ = ["Translation", "source_of", "translate"]
+__all__ = ["Translation", "identifier", "source_of", "translate"]

@@ -133,7 +133,7 @@ def _instead(writer: "Writer", name: str) -> str:
     if name in holding or ALIASES.get(name) in holding:
         return f"{name}({' or '.join(form.takes.replace(' ', ', ') for form in forms(name))})"
     near = get_close_matches(name, holding, n=1, cutoff=0.6)
-    return f"{near[0]}()" if near else "compute it with engine: duckdb"
+    return f"{near[0]}()" if near else "leave it to DuckDB"
 
 
 def _type_or_none(writer: "Writer", node: exp.Expr) -> str:

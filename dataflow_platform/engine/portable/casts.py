@@ -6,15 +6,18 @@ from dataflow_platform.engine.portable.types import RANGES, WHOLE, kind, type_in
 
 _BLANKS = "[ \t\n\v\f\r]*"
 _DIGITS = "[0-9]+(_[0-9]+)*"
-_NUMBER = rf"[+-]?({_DIGITS}(\.({_DIGITS})?)?|\.{_DIGITS})([eE][+-]?[0-9][0-9]?)?"
-_WHOLE = rf"^{_BLANKS}({_NUMBER}|0[xX][0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB][01]+(_[01]+)*){_BLANKS}$"
+_NUMBER = rf"[+-]?({_DIGITS}(\.({_DIGITS})?)?|\.{_DIGITS})([eE][+-]?[0-9](_?[0-9]){{0,3}})?"
+_WHOLE = rf"^{_BLANKS}({_NUMBER}{_BLANKS}|0[xX][0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB][01]+(_[01]+)*)$"
 _DECIMAL = rf"^{_BLANKS}{_NUMBER}{_BLANKS}$"
 _DOUBLE = rf"^{_BLANKS}({_NUMBER}|[+-]?([iI][nN][fF]([iI][nN][iI][tT][yY])?)|[nN][aA][nN]){_BLANKS}$"
 _DAY = rf"^{_BLANKS}([0-9]{{1,5}})([-/\\ ])([0-9]{{1,2}})\2([0-9]{{1,2}})"
-_ZONE = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
-_SECONDS = rf"(([0-5]?[0-9])(\.[0-9]{{0,6}})?[0-9]*{_ZONE}{_BLANKS})?"
+_END = rf"(?:(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?){_BLANKS}| *)"
+_SECONDS = rf"(([0-5]?[0-9])(?:(\.[0-9]{{0,6}})[0-9]*)?{_END})?"
 _MOMENT = rf"{_DAY}([T \t\n\v\f\r]{_BLANKS}0?([0-9]{{1,2}}):(([0-9]{{1,2}})(:{_SECONDS})?)?)?$"
-_FAR = rf"^{_BLANKS}((-[0-9]+|0+|[0-9]{{6,}})[-/\\ ][0-9]{{1,2}}[-/\\ ][0-9]{{1,2}}|[0-9]+-.*\(BC\)|epoch|[+-]?inf)"
+_FAR = (
+    rf"^{_BLANKS}((-[0-9]+|0+|[0-9]{{6,}})([-/\\ ])[0-9]{{1,2}}\3[0-9]{{1,2}}([^0-9]|$)"
+    rf"|[0-9]+([-/\\ ])[0-9]{{1,2}}\5[0-9]{{1,2}} \(BC\)|(epoch|-?inf(inity)?){_BLANKS}$)"
+)
 """What DuckDB takes for dates and no other database does: a row of it fails, it is not read as something else."""
 _TRUE, _FALSE = "'true', 't', '1', 'yes', 'y'", "'false', 'f', '0', 'no', 'n'"
 LONGEST_SCALED = 15

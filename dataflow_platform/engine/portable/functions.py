@@ -6,13 +6,15 @@ A dialect that is not named does not hold: unknown is unsupported. In a template
 Arguments: ``text``, ``text1`` (a literal of at least one character), ``blanks`` (likewise; Unicode's spaces where it
 is absent), ``plain`` (a literal without ``\\``, ``$`` and ``&``), ``pattern`` and ``simple_pattern`` (literals, see
 ``patterns``), ``format`` (a literal, see ``patterns``), ``g`` and ``=word`` (these literals), ``int``, ``place`` (a
-literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number), ``exact`` (or a decimal),
-``number``, ``date`` (DATE or TIMESTAMP), ``moment`` (made TIMESTAMP), ``day`` (DATE), ``bool``, ``list`` (of texts),
-``any``, ``words`` (made text), ``result`` (made the type the call has), ``ordered`` (likewise, and comparable), ``*``
-behind the last: one or more. In a template ``{rest}`` is all but the first, ``{filled}`` all, with '' for NULL.
+literal from 0), ``start`` (likewise from 1), ``big``, ``double``, ``decimal``, ``whole`` (any whole number),
+``exact`` (or a decimal), ``number``, ``date`` (DATE or TIMESTAMP), ``moment`` (made TIMESTAMP), ``day`` (DATE),
+``bool``, ``list`` (of texts), ``any``, ``words`` (made text), ``result`` (made the type the call has), ``ordered``
+(likewise, and comparable), ``*`` behind the last: one or more. In a template ``{rest}`` is all but the first,
+``{filled}`` all, with '' for NULL.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dataflow_platform.core.transformation import Dialect
 
@@ -72,9 +74,9 @@ def _truncated_diff(unit: str, seconds: int) -> str:
 FUNCTIONS: dict[str, list[Function]] = {
     # strings
     "lower": [Function("text", '(lower({0} COLLATE "pg_c_utf8") COLLATE "C")',
-                       "lower({0})", "lower({0})", "lower({0})")],
+                       "lower(translate({0}, '\u0130\u03a3', 'i\u03c3'))", "lower({0})", "lower({0})")],
     "upper": [Function("text", "(replace(upper({0} COLLATE \"pg_c_utf8\"), 'ß', 'ẞ') COLLATE \"C\")",
-                       "upper({0})", "upper({0})", "upper({0})")],
+                       None, "upper({0})", "upper({0})")],
     "length": [Function("text", "length({0})", "char_length({0})", "length({0})", "char_length({0})"),
                Function("list", "cardinality({0})")],
     "strlen": [Function("text", "octet_length({0})", "octet_length({0})", "octet_length({0})", "byte_length({0})")],
@@ -120,7 +122,7 @@ FUNCTIONS: dict[str, list[Function]] = {
                               "string_to_array({0}, {1}) END)")],
     "list_extract": [Function("list start", "({0})[{1}]")],
     "list_slice": [Function("list start big", "({0})[{1}:{2}]")],
-    "array_to_string": [Function("list text1", "array_to_string({0}, {1})")],
+    "array_to_string": [Function("list text", "array_to_string({0}, {1})")],
     # numbers
     "abs": [_all("number", "abs({0})")],
     "ceil": [_but_bigquery("decimal", "ceil({0})"), Function("double", "ceil({0})", None, None, "ceil({0})")],
@@ -144,7 +146,8 @@ FUNCTIONS: dict[str, list[Function]] = {
     "pow": [Function("double double", _POSTGRES_POWER)],
     "mod": [Function("result result", "({0} % nullif({1}, 0))", "mod({0}, nullif({1}, 0))", "mod({0}, nullif({1}, 0))",
                      "mod({0}, nullif({1}, 0))")],
-    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "({0} = CAST('NaN' AS DOUBLE))", None, "is_nan({0})")],
+    "isnan": [Function("double", "({0} = CAST('NaN' AS double precision))", "({0} = CAST('NaN' AS DOUBLE))", None,
+                       "is_nan({0})")],
     "isfinite": [Function("double", "({0} NOT IN ('NaN', 'Infinity', '-Infinity'))")],
     "isinf": [Function("double", "({0} IN ('Infinity', '-Infinity'))", None, None, "is_inf({0})")],
     "xor": [Function("result result", "({0} # {1})", "({0} ^ {1})", None, "({0} ^ {1})")],
@@ -227,7 +230,7 @@ FUNCTIONS: dict[str, list[Function]] = {
 }  # fmt: skip
 ALIASES = {
     "lcase": "lower", "ucase": "upper", "len": "length", "char_length": "length", "character_length": "length",
-    "octet_length": "strlen", "prefix": "starts_with", "suffix": "ends_with", "instr": "strpos", "position": "strpos",
+    "prefix": "starts_with", "suffix": "ends_with", "instr": "strpos", "position": "strpos",
     "substr": "substring", "str_split": "string_split", "string_to_array": "string_split", "ceiling": "ceil",
     "power": "pow", "ifnull": "coalesce", "dayofmonth": "day", "weekday": "dayofweek",
     "weekofyear": "week", "datediff": "date_diff", "datetrunc": "date_trunc", "datepart": "date_part",
@@ -240,7 +243,11 @@ DATE_PARTS = {
     "dayofweek": "dayofweek", "week": "week", "weekofyear": "week", "isoyear": "isoyear", "epoch": "epoch",
 }  # fmt: skip
 """The units of EXTRACT and date_part() -> the function that gives them."""
+REWRITTEN_BY_CODE = frozenset({"nullif", "date_part", "datepart"})
+"""Functions that are written by ``calls`` in every dialect."""
 INSTEAD = {
+    "upper": "lower()",
+    "nfc_normalize": "the step clean with nfc: false",
     "median": "avg(), or min() and max()",
     "mode": "a dbt model over the loaded table",
     "any_value": "min() or max()",
@@ -266,6 +273,36 @@ INSTEAD = {
     "approx_quantile": "avg()",
 }
 """The nearest that holds in more dialects."""
+
+
+Status = Literal["same", "rewritten", "unsupported"]
+
+
+def status(name: str, dialect: Dialect) -> Status:
+    """What becomes of a function of the expression language in the dialect; what is not in the table is unsupported."""
+    if dialect == "duckdb":
+        return "same"
+    if name in REWRITTEN_BY_CODE:
+        return "rewritten"
+    known = [(form.takes.split(), form.template(dialect)) for form in forms(name)]
+    if not any(template for _, template in known):
+        return "unsupported"
+    return "same" if all(_is_plain(name, takes, template) for takes, template in known) else "rewritten"
+
+
+def _is_plain(name: str, takes: list[str], template: str | None) -> bool:
+    """The call stands as it is, whatever its arguments are."""
+    arguments = ", ".join(f"{{{place}}}" for place in range(len(takes)))
+    said = (template or "").replace("{over}", "").replace("{distinct}", "")
+    return said in (f"{name}({arguments})", f"{name}({{*}})") and not any(word.startswith("=") for word in takes)
+
+
+def restrictions(name: str) -> list[str]:
+    """What its arguments have to be, form by form, where that is not any value of their type."""
+    return [form.takes for form in forms(name) if any(word.strip("*") in CONSTANTS for word in form.takes.split())]
+
+
+CONSTANTS = frozenset({"text1", "plain", "pattern", "simple_pattern", "format", "place", "start", "g", "blanks"})
 
 
 def forms(name: str) -> list[Function]:

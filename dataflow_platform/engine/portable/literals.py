@@ -2,7 +2,7 @@
 
 from dataflow_platform.core.transformation import Dialect
 
-_MARKS: dict[Dialect, str] = {"postgres": '"', "snowflake": '"', "spark": "`", "bigquery": "`"}
+_MARKS: dict[Dialect, str] = {"duckdb": '"', "postgres": '"', "snowflake": '"', "spark": "`", "bigquery": "`"}
 
 
 def identifier(name: str, dialect: Dialect) -> str:
@@ -16,7 +16,7 @@ def identifier(name: str, dialect: Dialect) -> str:
 
 def text(value: str, dialect: Dialect) -> str:
     """A text as a constant."""
-    if dialect == "postgres":
+    if dialect in ("duckdb", "postgres"):
         return "'" + value.replace("'", "''") + "'"
     escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return "'" + escaped.replace("'", "''" if dialect == "snowflake" else "\\'") + "'"

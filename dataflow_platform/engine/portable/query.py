@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 from sqlglot import exp
 
-from dataflow_platform.core.base import Column, Tables, Transformation
+from dataflow_platform.core.base import Column, Transformation
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.transformation import Dialect
 from dataflow_platform.engine.portable.literals import identifier
@@ -38,8 +38,18 @@ class Translation:
     """A query of ``dialect`` that gives the rows of the steps; run ``settings`` first."""
 
     dialect: Dialect
-    sql: str
+    steps: tuple[str, ...]
+    """The first rows, then each step: the query of step_0, step_1 and so on."""
+    last: str
     settings: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """The whole query, a step a line."""
+        if not self.steps:
+            return self.last
+        named = ",\n".join(f"step_{place} AS ({text})" for place, text in enumerate(self.steps))
+        return f"WITH {named}\n{self.last}"
 
 
 def source_of(columns: Sequence[Column], table: str, dialect: Dialect) -> str:
@@ -55,19 +65,17 @@ def translate(
     source: str,
     dialect: Dialect,
     at: StepAt,
-    names: Sequence[str],
-    tables: Tables | None = None,
 ) -> Translation:
     """``query``, composed of ``steps`` over ``columns``, in ``dialect``; ``source`` is its SQL for the first rows.
 
     ConfigError ``portable.step`` or ``portable.unsupported``, placed ``at`` the step, where a step does not hold
-    there. ``names``: what each step is called. ``connection`` knows the ``tables`` that the steps read.
+    there. ``connection`` knows the tables that the steps read.
     """
     if dialect == "duckdb":
-        return Translation(dialect, query.sql, SETTINGS[dialect])
+        return Translation(dialect, (), query.sql, SETTINGS[dialect])
     for place, step in enumerate(steps):
-        _refuse_step(step, names[place], dialect, at(place))
-    parts = [f"step_0 AS ({_collated(source, columns, dialect)})"]
+        _refuse_step(step, dialect, at(place))
+    parts = [_collated(source, columns, dialect)]
     known = list(columns)
     for place, text in enumerate(query.selects):
         try:
@@ -76,20 +84,36 @@ def translate(
             written = _query(tree, types, dialect)
             known = types.columns(tree)
             _refuse_names(known, dialect)
+        except (duckdb.Error, KeyError) as error:
+            raise _unknown(steps[place], dialect, error).at(at(place)) from error
         except DataflowError as error:
-            error.what = f"step {names[place]}: {error.what}"
+            error.what = f"step {step_name(type(steps[place]))}: {error.what}"
             raise error.at(at(place)) from None
-        parts.append(f"step_{place + 1} AS ({written})")
+        parts.append(written)
     last = ", ".join(identifier(name, dialect) for name in query.output)
-    return Translation(
-        dialect, f"WITH {', '.join(parts)} SELECT {last} FROM step_{len(query.selects)}", SETTINGS[dialect]
-    )
+    return Translation(dialect, tuple(parts), f"SELECT {last} FROM step_{len(query.selects)}", SETTINGS[dialect])
 
 
-def _refuse_step(step: Transformation, name: str, dialect: Dialect, at: Location) -> None:
+def _unknown(step: Transformation, dialect: Dialect, error: Exception) -> ConfigError:
+    """The refusal of a SELECT whose expressions cannot be typed one by one."""
+    said = str(error).splitlines()[0] if isinstance(error, duckdb.Error) else "an expression has no type of its own"
+    return ConfigError(
+        "portable.unsupported", f"step {step_name(type(step))}: its SELECT does not hold in {dialect}: {said}",
+        fix=f"nearest: {step.instead}",
+    )  # fmt: skip
+
+
+def step_name(step: type[Transformation]) -> str:
+    """What YAML calls a step: the name of its file or folder."""
+    ours, _, name = step.__module__.partition(".transformations.")
+    return name.partition(".")[0] if name else ours.rpartition(".")[2]
+
+
+def _refuse_step(step: Transformation, dialect: Dialect, at: Location) -> None:
     if dialect not in step.holds:
         raise ConfigError(
-            "portable.step", f"the step {name} does not hold in {dialect}, it does in {', '.join(step.holds)}",
+            "portable.step",
+            f"the step {step_name(type(step))} does not hold in {dialect}, it does in {', '.join(step.holds)}",
             where=at, fix=f"nearest: {step.instead}",
         )  # fmt: skip
 
@@ -124,7 +148,7 @@ def _query(tree: exp.Expr, types: Types, dialect: Dialect) -> str:
     return _Select(tree, types, dialect).written()
 
 
-_CLAUSES = {"expressions", "from_", "joins", "where", "group", "qualify", "order", "kind", "hint"}
+_CLAUSES = {"expressions", "from_", "joins", "where", "group", "qualify", "order", "limit", "kind", "hint"}
 
 
 class _Select:
@@ -137,6 +161,8 @@ class _Select:
         unknown = {key for key, value in select.args.items() if value} - _CLAUSES
         if unknown:
             raise self._writer.refused(f"{', '.join(sorted(unknown)).upper()} in a query", "the declared steps")
+        if any(each.is_star for each in select.selects):
+            raise self._writer.refused("* in a query", "the columns by their names")
         self._read = types.learn(select, outer)
 
     def written(self) -> str:
@@ -153,6 +179,8 @@ class _Select:
             text += f" GROUP BY {', '.join(self._writer.write(key) for key in group.expressions)}"
         if (order := self._select.args.get("order")) is not None:
             text += f" {self._writer.ordered(order)}"
+        if (limit := self._select.args.get("limit")) is not None:
+            text += f" LIMIT {int(limit.expression.name)}"
         if qualify is not None:
             # Not every dialect has QUALIFY: what it says is a column of a query inside.
             kept = identifier(_KEPT, self._dialect)

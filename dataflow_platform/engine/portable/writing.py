@@ -75,7 +75,7 @@ class Writer:
         """A literal as DuckDB writes it once cast to the type."""
         return self._types.value(written(node), type_name)
 
-    def refused(self, what: str, instead: str = "compute it with engine: duckdb") -> ConfigError:
+    def refused(self, what: str, instead: str = "leave it to DuckDB") -> ConfigError:
         """The error for what does not hold in the dialect."""
         return ConfigError("portable.unsupported", f"{what} does not hold in {self.dialect}", fix=f"nearest: {instead}")
 
@@ -95,7 +95,7 @@ class Writer:
         made = casts.cast(value, origin, to, tried, self.dialect)
         if made is None:
             there = f"{'TRY_CAST' if tried else 'a cast'} of {origin} to {to}"
-            raise self.refused(there, "another type, or the cast in a load of its own with engine: duckdb")
+            raise self.refused(there, "another type, or leave the cast to DuckDB")
         return made
 
     def named_type(self, type_name: str) -> str:
@@ -182,7 +182,7 @@ class Writer:
     def _column(self, node: exp.Expr) -> str:
         *table, name = [part.name for part in node.parts]  # type: ignore[attr-defined]
         if len(table) > 1:
-            raise self.refused("a field of a structure", "flatten the structure with engine: duckdb")
+            raise self.refused("a field of a structure", "leave it to DuckDB")
         return ".".join(literals.identifier(part, self.dialect) for part in (*table, name))
 
     def _literal(self, node: exp.Expr) -> str:
