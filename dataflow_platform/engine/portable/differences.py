@@ -26,7 +26,11 @@ DIFFERENCES = (
         "another algorithm or another mathematical library: the last digits may differ.",
     ),
     Difference(_ALL, "sort without limit", "the rows are the same; a step behind it may not keep their order."),
-    Difference(_ALL, "the sign of zero", "`-0.0` may come out as `0.0`; they are equal in every comparison."),
+    Difference(
+        _ALL, "the sign of zero",
+        "`-0.0` may come out as `0.0`, which it equals. A division by `-0.0` is a division by `0.0`; in DuckDB 1.5.5 it "
+        "is one or the other, by what else the query computes.",
+    ),
     Difference(
         ("postgres",), "a decimal of 16 or more digits as a double",
         "refused where the step casts it; compared with a double it may be off by the last digit.",
