@@ -18,6 +18,11 @@ class Table:
     schema: str
     name: str
 
+    @property
+    def sql(self) -> str:
+        """``"schema"."name"``."""
+        return qualified(self.schema, self.name)
+
     def hidden_by(self, other: "Table") -> bool:
         """True where case alone tells the schemas apart, or the tables of one schema: DuckDB takes both for one."""
         if self.schema != other.schema:

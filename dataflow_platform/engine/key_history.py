@@ -46,11 +46,11 @@ def note(staged: StagedLoad, plan: LoadPlan) -> None:
     found = []
     if earlier:
         session.expose(Table(load.target.schema, QUARANTINE))
-        gone = f" WHERE quarantine_id NOT IN (FROM {_name(rejected.SUPERSEDED)})" if staged.supersedes else ""
+        gone = f" WHERE quarantine_id NOT IN (FROM {rejected.SUPERSEDED.sql})" if staged.supersedes else ""
         found.append(f"SELECT {keys}, TRUE AS known FROM ({rejected.open_rows(load, kinds)}) AS late{gone}")
     if validate.row_rules(staged.rules):
         values = exact_values.selected(kinds, "judged_values", strict=False)
-        found.append(f"SELECT {values}, FALSE AS known FROM {_name(rejected.REJECTED)}")
+        found.append(f"SELECT {values}, FALSE AS known FROM {rejected.REJECTED.sql}")
     whole = " AND ".join(f"{quote(name)} IS NOT NULL" for name in plan.primary_key)
     session.in_engine(
         f"CREATE TEMP TABLE {quote(_KEYS.name)} AS SELECT {keys}, NOT bool_or(known) AS {_FRESH} "
@@ -60,7 +60,7 @@ def note(staged: StagedLoad, plan: LoadPlan) -> None:
     left_out = f" EXCLUDE ({', '.join(map(quote, unseen))})" if unseen else ""
     session.in_engine(
         f"CREATE TEMP TABLE {quote(_CAME.name)} AS SELECT *{left_out} FROM {plan.stage} AS new "
-        f"SEMI JOIN {_name(_KEYS)} AS old ON {plan.same_key()}"
+        f"SEMI JOIN {_KEYS.sql} AS old ON {plan.same_key()}"
     )
     staged.open_keys = session.bring(_KEYS)
 
@@ -72,7 +72,7 @@ def before(staged: StagedLoad) -> None:
     target = qualified(staged.load.target.schema, staged.load.target.name)
     staged.session.execute(
         f"CREATE TEMP TABLE {_BEFORE} AS SELECT old.* FROM {target} AS old WHERE EXISTS "
-        f"(SELECT 1 FROM {_name(staged.open_keys)} AS new WHERE new.{_FRESH} AND {_same(staged.primary_key)})"
+        f"(SELECT 1 FROM {staged.open_keys.sql} AS new WHERE new.{_FRESH} AND {_same(staged.primary_key)})"
     )
 
 
@@ -84,20 +84,19 @@ def save(staged: StagedLoad) -> None:
     session, load = staged.session, staged.load
     history, own = table_of(load), literal(load.load_id)
     # Of keys that are not open any more (their last row was superseded, or discarded) nothing is kept.
-    into = fitted(session, load, f"{_name(keys)} AS new WHERE NOT new.{_FRESH} AND {_same(staged.primary_key)}")
+    into = fitted(session, load, f"{keys.sql} AS new WHERE NOT new.{_FRESH} AND {_same(staged.primary_key)}")
     names = listed(staged.primary_key)
     session.execute(
-        f"INSERT INTO {_name(into)} ({names}, {_P}, {_L}) SELECT {names}, 'start', {own} FROM {_name(keys)} "
-        f"WHERE {_FRESH}"
+        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'start', {own} FROM {keys.sql} WHERE {_FRESH}"
     )
     there = [column.name for column in session.columns(load.target) or ()]
     if not staged.plan.target_is_new:
         session.execute(
-            f"INSERT INTO {_name(into)} ({listed(there)}, {_P}, {_L}) SELECT {listed(there)}, 'before', {own} "
+            f"INSERT INTO {into.sql} ({listed(there)}, {_P}, {_L}) SELECT {listed(there)}, 'before', {own} "
             f"FROM {_BEFORE}"
         )
         session.execute(f"DROP TABLE {_BEFORE}")
-    came = [name for name, *_ in session.in_engine(f"DESCRIBE {_name(_CAME)}")]
+    came = [name for name, *_ in session.in_engine(f"DESCRIBE {_CAME.sql}")]
     known = {name.lower() for name in there}
     add(session, into, _CAME, [str(name) for name in came if str(name).lower() in known], load.load_id)
     if into != history:
@@ -108,10 +107,9 @@ def add(session: Session, into: Table, rows: Table, columns: Sequence[str], load
     """Add the engine's rows to a history as good rows of the load ``load_id``."""
     brought, names = session.bring(rows), listed(columns)
     session.execute(
-        f"INSERT INTO {_name(into)} ({names}, {_P}, {_L}) SELECT {names}, 'row', {literal(load_id)} "
-        f"FROM {_name(brought)}"
+        f"INSERT INTO {into.sql} ({names}, {_P}, {_L}) SELECT {names}, 'row', {literal(load_id)} FROM {brought.sql}"
     )
-    session.in_engine(f"DROP TABLE IF EXISTS {_name(rows)}")
+    session.in_engine(f"DROP TABLE IF EXISTS {rows.sql}")
 
 
 def fitted(session: Session, load: StreamLoad, kept: str) -> Table:
@@ -125,18 +123,18 @@ def fitted(session: Session, load: StreamLoad, kept: str) -> Table:
     stays = f"EXISTS (SELECT 1 FROM {kept})"
     typed = {(column.name, column.type) for column in there or ()}
     if there is not None and all((column.name, column.type) in typed for column in wanted):
-        session.execute(f"DELETE FROM {_name(history)} AS old WHERE NOT {stays}")
+        session.execute(f"DELETE FROM {history.sql} AS old WHERE NOT {stays}")
         return history
     fresh = history if there is None else Table(history.schema, f"_dataflow_new_{rejected.digest(history.name)}")
     session.execute(
-        f"CREATE TABLE {_name(fresh)} AS SELECT *, CAST('' AS VARCHAR) AS {_P}, CAST('' AS VARCHAR) AS {_L} "
-        f"FROM {_name(target)} WHERE FALSE"
+        f"CREATE TABLE {fresh.sql} AS SELECT *, CAST('' AS VARCHAR) AS {_P}, CAST('' AS VARCHAR) AS {_L} "
+        f"FROM {target.sql} WHERE FALSE"
     )
     if there is not None:
         known = {column.name.lower() for column in wanted}
         shared = [column.name for column in there if column.name.lower() in known or column.name in (PART, LOAD)]
         session.execute(
-            f"INSERT INTO {_name(fresh)} ({listed(shared)}) SELECT {listed(shared)} FROM {_name(history)} AS old "
+            f"INSERT INTO {fresh.sql} ({listed(shared)}) SELECT {listed(shared)} FROM {history.sql} AS old "
             f"WHERE {stays}"
         )
     return fresh
@@ -144,13 +142,9 @@ def fitted(session: Session, load: StreamLoad, kept: str) -> Table:
 
 def put_in_place(session: Session, fresh: Table, history: Table) -> None:
     """Give a rebuilt history its name."""
-    session.execute(f"DROP TABLE {_name(history)}")
-    session.execute(f"ALTER TABLE {_name(fresh)} RENAME TO {quote(history.name)}")
+    session.execute(f"DROP TABLE {history.sql}")
+    session.execute(f"ALTER TABLE {fresh.sql} RENAME TO {quote(history.name)}")
 
 
 def _same(key: tuple[str, ...]) -> str:
     return " AND ".join(f"old.{quote(name)} = new.{quote(name)}" for name in key)
-
-
-def _name(table: Table) -> str:
-    return qualified(table.schema, table.name)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dataflow_platform.core.base import Column, LoadPlan, Session, State, Table
 from dataflow_platform.core.load_plan import listed
-from dataflow_platform.core.sql import literal, qualified, quote
+from dataflow_platform.core.sql import literal, quote
 from dataflow_platform.engine import key_history, rejected
 from dataflow_platform.engine.key_history import LOAD, PART
 from dataflow_platform.engine.replay_batch import ID, OUTCOME, PICKED, Batch
@@ -31,8 +31,8 @@ def write(session: Session, load: StreamLoad, batches: Sequence[Batch]) -> tuple
     keys, rebuilt = session.bring(_KEYS), session.bring(_REBUILT)
     there = {column.name.lower() for column in session.columns(load.target) or ()}
     names = listed([column.name for column in columns if column.name.lower() in there])
-    deleted = session.execute(f"DELETE FROM {plan.into} AS old USING {_name(keys)} AS new WHERE {plan.same_key()}")
-    inserted = session.execute(f"INSERT INTO {plan.into} ({names}) SELECT {names} FROM {_name(rebuilt)}")
+    deleted = session.execute(f"DELETE FROM {plan.into} AS old USING {keys.sql} AS new WHERE {plan.same_key()}")
+    inserted = session.execute(f"INSERT INTO {plan.into} ({names}) SELECT {names} FROM {rebuilt.sql}")
     if has_history:
         _go_on(session, load, batches)
     return inserted, deleted
@@ -42,16 +42,15 @@ def _gather(session: Session, load: StreamLoad, batches: Sequence[Batch], has_hi
     """The rows that pass by key, with the place from which on their key's history is known (NULL: it is not)."""
     key = batches[-1].load_plan.primary_key
     rows = " UNION ALL ".join(
-        f"SELECT {listed(batch.load_plan.primary_key)}, {quote(ID)}, {batch.place} AS {_PLACE} "
-        f"FROM {_name(batch.table)}"
+        f"SELECT {listed(batch.load_plan.primary_key)}, {quote(ID)}, {batch.place} AS {_PLACE} FROM {batch.table.sql}"
         for batch in batches
     )
     # A key has one start; with its last open row its history went, or goes before a row of it is left out.
     live = (
-        f"SELECT {listed(key, 'h')}, o.place AS since FROM {_name(key_history.table_of(load))} AS h "
+        f"SELECT {listed(key, 'h')}, o.place AS since FROM {key_history.table_of(load).sql} AS h "
         f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} WHERE h.{quote(PART)} = 'start'"
         if has_history
-        else f"SELECT {listed(key)}, NULL AS since FROM {_name(batches[-1].table)} WHERE FALSE"
+        else f"SELECT {listed(key)}, NULL AS since FROM {batches[-1].table.sql} WHERE FALSE"
     )
     session.in_engine(
         f"CREATE TEMP TABLE {quote(_CAME.name)} AS SELECT came.*, live.since FROM ({rows}) AS came "
@@ -65,28 +64,28 @@ def _refuse_unknown(session: Session, load: StreamLoad, batches: Sequence[Batch]
     unknown = Table("temp", "_dataflow_unknown")
     session.in_engine(
         f"CREATE TEMP TABLE {quote(unknown.name)} AS SELECT {listed(plan.primary_key)}, {quote(ID)} "
-        f"FROM {_name(_CAME)} WHERE since IS NULL OR since > {_PLACE}"
+        f"FROM {_CAME.sql} WHERE since IS NULL OR since > {_PLACE}"
     )
-    if session.in_engine(f"SELECT 1 FROM {_name(unknown)} LIMIT 1"):
+    if session.in_engine(f"SELECT 1 FROM {unknown.sql} LIMIT 1"):
         # A key that is not in the table never was there, where none is forgotten.
         refused = "TRUE" if load.strategy.forgets_keys() else "FALSE"
         brought = session.bring(unknown)
         there = session.query(
-            f"SELECT new.{quote(ID)} FROM {_name(brought)} AS new WHERE EXISTS "
+            f"SELECT new.{quote(ID)} FROM {brought.sql} AS new WHERE EXISTS "
             f"(SELECT 1 FROM {plan.into} AS old WHERE {plan.same_key()})"
         )
         ids = ", ".join(literal(found) for (found,) in there) or "NULL"
         session.in_engine(
-            f"UPDATE {_name(PICKED)} SET refusal = 'its key has changed, and the past of the new one was not kept' "
-            f"WHERE quarantine_id IN (SELECT {quote(ID)} FROM {_name(unknown)} "
+            f"UPDATE {PICKED.sql} SET refusal = 'its key has changed, and the past of the new one was not kept' "
+            f"WHERE quarantine_id IN (SELECT {quote(ID)} FROM {unknown.sql} "
             f"WHERE {refused} OR {quote(ID)} IN ({ids}))"
         )
-        out = f"IN (SELECT quarantine_id FROM {_name(PICKED)} WHERE refusal IS NOT NULL)"
-        session.in_engine(f"DELETE FROM {_name(_CAME)} WHERE {quote(ID)} {out}")
+        out = f"IN (SELECT quarantine_id FROM {PICKED.sql} WHERE refusal IS NOT NULL)"
+        session.in_engine(f"DELETE FROM {_CAME.sql} WHERE {quote(ID)} {out}")
         for batch in batches:
-            session.in_engine(f"DELETE FROM {_name(batch.table)} WHERE {quote(ID)} {out}")
+            session.in_engine(f"DELETE FROM {batch.table.sql} WHERE {quote(ID)} {out}")
     session.in_engine(
-        f"CREATE TEMP TABLE {quote(_KEYS.name)} AS SELECT DISTINCT {listed(plan.primary_key)} FROM {_name(_CAME)}"
+        f"CREATE TEMP TABLE {quote(_KEYS.name)} AS SELECT DISTINCT {listed(plan.primary_key)} FROM {_CAME.sql}"
     )
 
 
@@ -96,7 +95,7 @@ def _start(session: Session, load: StreamLoad, batches: Sequence[Batch], has_his
     own = {column.name.lower(): column for column in session.columns(load.target) or ()}
     # Not every load brought every column.
     brought = {name.lower(): name for batch in batches for name in batch.columns}
-    described = session.in_engine(f"DESCRIBE {_name(history)}") if has_history else []
+    described = session.in_engine(f"DESCRIBE {history.sql}") if has_history else []
     columns = [
         Column(str(name), own[name.lower()].type if name.lower() in brought and name.lower() in own else str(kind))
         for name, kind, *_ in described
@@ -111,15 +110,15 @@ def _start(session: Session, load: StreamLoad, batches: Sequence[Batch], has_his
     if has_history:
         key = batches[-1].load_plan.primary_key
         session.in_engine(
-            f"CREATE TEMP TABLE {quote(_KEPT.name)} AS SELECT h.*, o.place AS {_PLACE} FROM {_name(history)} AS h "
+            f"CREATE TEMP TABLE {quote(_KEPT.name)} AS SELECT h.*, o.place AS {_PLACE} FROM {history.sql} AS h "
             f"JOIN temp._dataflow_order AS o ON o.load_id = h.{quote(LOAD)} "
-            f"SEMI JOIN (SELECT * FROM {_name(_CAME)} WHERE since IS NOT NULL) AS late ON {_same('h', 'late', key)} "
+            f"SEMI JOIN (SELECT * FROM {_CAME.sql} WHERE since IS NOT NULL) AS late ON {_same('h', 'late', key)} "
             f"WHERE {place} <> 'start'"
         )
     else:
         session.in_engine(
             f"CREATE TEMP TABLE {quote(_KEPT.name)} AS SELECT *, '' AS {quote(PART)}, '' AS {quote(LOAD)}, "
-            f"0 AS {_PLACE} FROM {_name(_REBUILT)}"
+            f"0 AS {_PLACE} FROM {_REBUILT.sql}"
         )
     return columns
 
@@ -129,25 +128,25 @@ def _run(session: Session, load: StreamLoad, batches: Sequence[Batch], columns: 
     late: dict[int, list[Batch]] = {}
     for batch in batches:
         late.setdefault(batch.place, []).append(batch)
-    found = session.in_engine(f"SELECT DISTINCT {_PLACE} FROM {_name(_KEPT)}")
+    found = session.in_engine(f"SELECT DISTINCT {_PLACE} FROM {_KEPT.sql}")
     places = {*late, *(int(place) for (place,) in found)}
     # To a strategy that reads everything each time, a key that did not come says something too.
     reads_all = load.strategy.reads_from(State("0", "BIGINT"), None).cursor is None
     order = session.in_engine("SELECT place, started_at FROM temp._dataflow_order ORDER BY place")
     added = {name.lower() for name in batches[-1].added}
-    there = {str(name).lower() for name, *_ in session.in_engine(f"DESCRIBE {_name(_KEPT)}")}
+    there = {str(name).lower() for name, *_ in session.in_engine(f"DESCRIBE {_KEPT.sql}")}
     kept = listed([column.name for column in columns if column.name.lower() in there])
     rows = [column for column in columns if column.name.lower() not in added]
     for place, started_at in order:
         if place not in places and not (reads_all and place >= min(places)):
             continue
-        held = f"FROM {_name(_KEPT)} WHERE {_PLACE} = {place} AND {quote(PART)} ="
-        session.in_engine(f"INSERT INTO {_name(_REBUILT)} ({kept}) SELECT {kept} {held} 'before'")
-        session.in_engine(f"DELETE FROM {_name(_PASS)}")
-        session.in_engine(f"INSERT INTO {_name(_PASS)} ({kept}) SELECT {kept} {held} 'row'")
+        held = f"FROM {_KEPT.sql} WHERE {_PLACE} = {place} AND {quote(PART)} ="
+        session.in_engine(f"INSERT INTO {_REBUILT.sql} ({kept}) SELECT {kept} {held} 'before'")
+        session.in_engine(f"DELETE FROM {_PASS.sql}")
+        session.in_engine(f"INSERT INTO {_PASS.sql} ({kept}) SELECT {kept} {held} 'row'")
         for batch in late.get(place, ()):
             names = listed(batch.columns)
-            session.in_engine(f"INSERT INTO {_name(_PASS)} ({names}) SELECT {names} FROM {_name(batch.table)}")
+            session.in_engine(f"INSERT INTO {_PASS.sql} ({names}) SELECT {names} FROM {batch.table.sql}")
         plan = replace(
             batches[-1].load_plan,
             target=_REBUILT,
@@ -172,20 +171,20 @@ def _go_on(session: Session, load: StreamLoad, batches: Sequence[Batch]) -> None
     key = batches[-1].load_plan.primary_key
     open_now = (
         f"SELECT * FROM ({rejected.open_rows(load, _kinds(batches[-1], key))}) AS late WHERE quarantine_id NOT IN "
-        f"(SELECT quarantine_id FROM {_name(OUTCOME)} WHERE outcome = 'replayed') OR quarantine_id IN "
-        f"(SELECT quarantine_id FROM {_name(PICKED)} WHERE refusal IS NOT NULL)"
+        f"(SELECT quarantine_id FROM {OUTCOME.sql} WHERE outcome = 'replayed') OR quarantine_id IN "
+        f"(SELECT quarantine_id FROM {PICKED.sql} WHERE refusal IS NOT NULL)"
     )
     still = Table("temp", "_dataflow_still")
     session.in_engine(f"CREATE TEMP TABLE {quote(still.name)} AS SELECT DISTINCT {listed(key)} FROM ({open_now})")
     history = key_history.table_of(load)
     brought = session.bring(still)
     # Keys whose last row was superseded or discarded meanwhile go too.
-    into = key_history.fitted(session, load, f"{_name(brought)} AS new WHERE {_same('old', 'new', key)}")
+    into = key_history.fitted(session, load, f"{brought.sql} AS new WHERE {_same('old', 'new', key)}")
     for batch in batches:
         came = Table("temp", f"_dataflow_goes_on_{batch.table.name}")
         session.in_engine(
-            f"CREATE TEMP TABLE {quote(came.name)} AS SELECT {listed(batch.columns, 'old')} FROM {_name(batch.table)} "
-            f"AS old SEMI JOIN {_name(still)} AS new ON {_same('old', 'new', key)}"
+            f"CREATE TEMP TABLE {quote(came.name)} AS SELECT {listed(batch.columns, 'old')} FROM {batch.table.sql} "
+            f"AS old SEMI JOIN {still.sql} AS new ON {_same('old', 'new', key)}"
         )
         key_history.add(session, into, came, batch.columns, batch.load_id)
     if into != history:
@@ -199,7 +198,3 @@ def _kinds(batch: Batch, key: Sequence[str]) -> dict[str, str]:
 
 def _same(left: str, right: str, key: Sequence[str]) -> str:
     return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in key)
-
-
-def _name(table: Table) -> str:
-    return qualified(table.schema, table.name)

@@ -156,9 +156,9 @@ def encrypt_spills(connection: duckdb.DuckDBPyConnection) -> None:
         ) from None  # fmt: skip
 
 
-def wordless(steps: Sequence[Transformation], run: Callable[[], T]) -> T:
-    """What ``run`` gives. Where ``steps`` mask: its errors without words that may hold values, nor their causes."""
-    if not hides(steps):
+def wordless(masks: bool, run: Callable[[], T]) -> T:
+    """What ``run`` gives. Where a load ``masks``: its errors without words that may hold values, nor their causes."""
+    if not masks:
         return run()
     try:
         return run()
@@ -175,7 +175,7 @@ def wordless(steps: Sequence[Transformation], run: Callable[[], T]) -> T:
 def _without_words(error: DataflowError) -> DataflowError:
     place = Location(error.where.file, error.where.line, error.where.path)
     # Of the engine's own texts what stands before the colon is ours.
-    failed = error.what.partition(":")[0] if error.code in _QUOTING else "the source or the destination failed"
+    failed = error.what.partition(":")[0] if error.code in _QUOTING else "what was asked failed"
     what = f"{failed}; {LEFT_OUT}"
     if isinstance(error, TransientError):
         return TransientError(error.code, what, where=place, fix=error.fix, retry_after=error.retry_after)

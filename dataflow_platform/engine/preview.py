@@ -40,7 +40,7 @@ def preview(load: StreamLoad) -> SchemaPlan:
 
     A source that has no schema of its own (a REST endpoint without declared columns) is asked for its first pages.
     """
-    return masking.wordless(load.steps, lambda: _previewed(load))
+    return masking.wordless(load.masks, lambda: _previewed(load))
 
 
 def _previewed(load: StreamLoad) -> SchemaPlan:
@@ -55,7 +55,7 @@ def preview_in(load: StreamLoad, dialect: Dialect) -> "Translation":
 
     ConfigError, placed at the step, where one does not hold there.
     """
-    return masking.wordless(load.steps, lambda: _translated(load, dialect))
+    return masking.wordless(load.masks, lambda: _translated(load, dialect))
 
 
 def _translated(load: StreamLoad, dialect: Dialect) -> "Translation":

@@ -15,7 +15,7 @@ import duckdb
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.errors import ConfigError, DataError
-from dataflow_platform.core.sql import literal, qualified, quote
+from dataflow_platform.core.sql import literal, quote
 from dataflow_platform.engine import key_rebuild, masking, partition_replay, query_errors, rejected, state
 from dataflow_platform.engine.contract import apply
 from dataflow_platform.engine.replay_batch import OUTCOME, PICKED, Batch, judge
@@ -55,7 +55,7 @@ def replay(load: StreamLoad, selection: Selection, who: str) -> Replayed:
 
     A replay that was killed changed nothing and can be run again; one that committed finds no open row.
     """
-    return masking.wordless(load.steps, lambda: _replayed(load, selection, who))
+    return masking.wordless(load.masks, lambda: _replayed(load, selection, who))
 
 
 def _replayed(load: StreamLoad, selection: Selection, who: str) -> Replayed:
@@ -119,7 +119,7 @@ def _pick(session: Session, load: StreamLoad, selection: Selection) -> int:
         f"row_number() OVER (ORDER BY committed_at, load_id) AS place FROM {system_table(schema, LOADS)} "
         f"WHERE {record} AND target = {literal(rejected.target_name(load))} AND strategy <> '{STRATEGY}'"
     )
-    return int(session.in_engine(f"SELECT count(*) FROM {_name(PICKED)}")[0][0])
+    return int(session.in_engine(f"SELECT count(*) FROM {PICKED.sql}")[0][0])
 
 
 _OTHER = "it was set aside under another load strategy, or other options of it"
@@ -128,8 +128,8 @@ _OTHER = "it was set aside under another load strategy, or other options of it"
 def _replay(session: Session, load: StreamLoad, who: str, started: datetime, selected: int) -> Replayed:
     load_id = str(uuid.uuid4())
     session.in_engine(
-        f"UPDATE {_name(PICKED)} SET refusal = 'its load is not in the record' WHERE refusal IS NULL "
-        f"AND load_id NOT IN (SELECT load_id FROM {_name(ORDER)})"
+        f"UPDATE {PICKED.sql} SET refusal = 'its load is not in the record' WHERE refusal IS NULL "
+        f"AND load_id NOT IN (SELECT load_id FROM {ORDER.sql})"
     )
     batches = _judged(session, load)
     injection.reach("validated")
@@ -145,7 +145,7 @@ def _replay(session: Session, load: StreamLoad, who: str, started: datetime, sel
     state.save_record(session, load.target.schema, saved)
     injection.reach("record_written")
     rows = session.in_engine(
-        f"SELECT refusal, count(*) FROM {_name(PICKED)} WHERE refusal IS NOT NULL GROUP BY 1 ORDER BY 1"
+        f"SELECT refusal, count(*) FROM {PICKED.sql} WHERE refusal IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     return Replayed(selected, counts["replayed"], counts["open"], counts["left_out"], dict(rows), saved)
 
@@ -157,8 +157,8 @@ def _judged(session: Session, load: StreamLoad) -> list[Batch]:
         "row_values VARCHAR)"
     )
     groups = session.in_engine(
-        f"SELECT DISTINCT o.place, o.load_id, o.started_at, p.source_types FROM {_name(PICKED)} AS p "
-        f"JOIN {_name(ORDER)} AS o USING (load_id) WHERE p.refusal IS NULL ORDER BY o.place, p.source_types"
+        f"SELECT DISTINCT o.place, o.load_id, o.started_at, p.source_types FROM {PICKED.sql} AS p "
+        f"JOIN {ORDER.sql} AS o USING (load_id) WHERE p.refusal IS NULL ORDER BY o.place, p.source_types"
     )
     batches = []
     for place, load_id, started_at, types in groups:
@@ -190,13 +190,13 @@ _WRITERS: dict[str, Writer] = {
 def _settle(session: Session, load: StreamLoad, who: str, load_id: str) -> dict[str, int]:
     """Say in quarantine what became of the rows."""
     schema = load.target.schema
-    session.in_engine(f"DELETE FROM {_name(OUTCOME)} WHERE quarantine_id IN ({_refused()})")
+    session.in_engine(f"DELETE FROM {OUTCOME.sql} WHERE quarantine_id IN ({_refused()})")
     session.in_engine(
-        f"INSERT INTO {_name(OUTCOME)} SELECT quarantine_id, 'left_out', NULL, NULL FROM {_name(PICKED)} "
-        f"WHERE refusal IS NULL AND quarantine_id NOT IN (SELECT quarantine_id FROM {_name(OUTCOME)})"
+        f"INSERT INTO {OUTCOME.sql} SELECT quarantine_id, 'left_out', NULL, NULL FROM {PICKED.sql} "
+        f"WHERE refusal IS NULL AND quarantine_id NOT IN (SELECT quarantine_id FROM {OUTCOME.sql})"
     )
     counts = {"replayed": 0, "open": 0, "left_out": 0}
-    counts |= dict(session.in_engine(f"SELECT outcome, count(*) FROM {_name(OUTCOME)} GROUP BY 1"))
+    counts |= dict(session.in_engine(f"SELECT outcome, count(*) FROM {OUTCOME.sql} GROUP BY 1"))
     for outcome, status, why in (
         ("replayed", "replayed", f"load {load_id}"),
         ("left_out", "discarded", "the steps of the pipeline leave it out"),
@@ -204,7 +204,7 @@ def _settle(session: Session, load: StreamLoad, who: str, load_id: str) -> dict[
         if counts[outcome]:
             ids = Table("temp", f"_dataflow_{outcome}")
             session.in_engine(
-                f"CREATE TEMP TABLE {quote(ids.name)} AS SELECT quarantine_id FROM {_name(OUTCOME)} "
+                f"CREATE TEMP TABLE {quote(ids.name)} AS SELECT quarantine_id FROM {OUTCOME.sql} "
                 f"WHERE outcome = '{outcome}'"
             )
             rejected.mark(session, schema, ids, status, who, why)
@@ -212,14 +212,14 @@ def _settle(session: Session, load: StreamLoad, who: str, load_id: str) -> dict[
         brought = session.bring(OUTCOME)
         session.execute(
             f"UPDATE {system_table(schema, QUARANTINE)} AS old SET reasons = new.reasons, row_values = new.row_values "
-            f"FROM {_name(brought)} AS new WHERE old.quarantine_id = new.quarantine_id AND new.outcome = 'open' "
+            f"FROM {brought.sql} AS new WHERE old.quarantine_id = new.quarantine_id AND new.outcome = 'open' "
             "AND old.status = 'open'"
         )
     return counts
 
 
 def _refused() -> str:
-    return f"SELECT quarantine_id FROM {_name(PICKED)} WHERE refusal IS NOT NULL"
+    return f"SELECT quarantine_id FROM {PICKED.sql} WHERE refusal IS NOT NULL"
 
 
 def _record(
@@ -245,7 +245,3 @@ def _record(
         "cursor_after": cursor,
         "checks": "[]",
     }
-
-
-def _name(table: Table) -> str:
-    return qualified(table.schema, table.name)

@@ -68,7 +68,7 @@ def _judged(
     _refuse_unreadable(session, kinds, mine)
     rows = (
         f"SELECT {exact_values.selected(kinds, 'source_values')}, quarantine_id AS {quote(ID)}, "
-        f"clears_partition AS {quote(CLEARS)} FROM {_name(PICKED)} WHERE {mine}"
+        f"clears_partition AS {quote(CLEARS)} FROM {PICKED.sql} WHERE {mine}"
     )
     if load.stream.cursor is not None and load.stream.cursor not in kinds:
         raise unknown_name("column", load.stream.cursor, kinds, "the rows do not have it").at_path("cursor")
@@ -115,7 +115,7 @@ def _keep(session: Session, result: StagedLoad, judged: str, query: transform.Qu
     bad = validate.is_bad(result.rules)
     reasons = f"CASE WHEN {bad} THEN {validate.reasons(result.rules)} END" if has_rules else "NULL"
     session.in_engine(
-        f"INSERT INTO {_name(OUTCOME)} SELECT {quote(ID)}, CASE WHEN {bad} THEN 'open' ELSE 'replayed' END, {reasons}, "
+        f"INSERT INTO {OUTCOME.sql} SELECT {quote(ID)}, CASE WHEN {bad} THEN 'open' ELSE 'replayed' END, {reasons}, "
         f"{rejected.judged_values(result)} FROM _dataflow_judged"
     )
     number = session.in_engine("SELECT count(*) FROM duckdb_tables() WHERE temporary")[0][0]
@@ -134,7 +134,7 @@ def _refuse_unreadable(session: Session, kinds: dict[str, str], mine: str) -> No
         text = exact_values.text_of(name, "source_values")
         unread = exact_values.value_of(name, kind, "source_values", strict=False)
         session.in_engine(
-            f"UPDATE {_name(PICKED)} SET refusal = {literal(f'the text of column {name} is no {kind}')} "
+            f"UPDATE {PICKED.sql} SET refusal = {literal(f'the text of column {name} is no {kind}')} "
             f"WHERE {mine} AND {text} IS NOT NULL AND {unread} IS NULL"
         )
 
@@ -151,7 +151,3 @@ def _refuse_windows(sql: str, load: StreamLoad) -> None:
             where=f"streams.{load.stream.name}.transform",
             fix="read the rows again from the source (dataflow state reset), or discard them",
         )
-
-
-def _name(table: Table) -> str:
-    return qualified(table.schema, table.name)

@@ -35,20 +35,20 @@ def tell(result: StagedLoad, extraction: Extraction) -> None:
     session.in_engine(
         f"UPDATE {stage} AS old SET {place} = CAST(json_merge_patch(CAST({place} AS JSON), new.place) AS VARCHAR) "
         "FROM (SELECT id, place FROM "
-        f"(SELECT *, max(nth) OVER (PARTITION BY file, texts) AS last FROM {_name(_FOUND)}) "
+        f"(SELECT *, max(nth) OVER (PARTITION BY file, texts) AS last FROM {_FOUND.sql}) "
         # Where a step made several rows of one record there are more bad rows than records.
-        f"AS found JOIN {_name(_BAD)} AS bad ON bad.file = found.file AND bad.texts = found.texts "
-        f"AND least(bad.nth, found.last) = found.nth JOIN {_name(_TOLD)} AS told ON told.number = found.number) AS new "
+        f"AS found JOIN {_BAD.sql} AS bad ON bad.file = found.file AND bad.texts = found.texts "
+        f"AND least(bad.nth, found.last) = found.nth JOIN {_TOLD.sql} AS told ON told.number = found.number) AS new "
         "WHERE old.rowid = new.id"
     )
     for table in (_BAD, _FOUND, _TOLD):
-        session.in_engine(f"DROP TABLE {_name(table)}")
+        session.in_engine(f"DROP TABLE {table.sql}")
 
 
 def _find(result: StagedLoad, file: str) -> list[tuple[str, int, int]]:
     """Number the records of all files, keep those that look like a bad row; first and last number of each file."""
     session, named = result.session, quote(file)
-    names = [name for (name,) in session.in_engine(f"SELECT DISTINCT file FROM {_name(_BAD)} LIMIT {_FEW + 1}")]
+    names = [name for (name,) in session.in_engine(f"SELECT DISTINCT file FROM {_BAD.sql} LIMIT {_FEW + 1}")]
     picked = "" if len(names) > _FEW else f" WHERE {named} IN ({', '.join(map(literal, names))})"
     # Without an order this window takes the rows as they come, on one thread: file by file, from the first to the last.
     records = f"(SELECT *, row_number() OVER () AS number FROM (FROM {SOURCE_VIEW}{picked}) AS rows)"
@@ -60,7 +60,7 @@ def _find(result: StagedLoad, file: str) -> list[tuple[str, int, int]]:
     session.in_engine(
         f"CREATE TEMP TABLE {quote(_FOUND.name)} AS SELECT *, row_number() OVER (PARTITION BY file, texts "
         f"ORDER BY number) AS nth FROM (SELECT {named} AS file, number, {texts} AS texts FROM {records} AS records) "
-        f"AS looked_at SEMI JOIN {_name(_BAD)} AS bad ON looked_at.file = bad.file AND looked_at.texts = bad.texts"
+        f"AS looked_at SEMI JOIN {_BAD.sql} AS bad ON looked_at.file = bad.file AND looked_at.texts = bad.texts"
     )
     return [(str(name), int(first), int(last)) for name, first, last in spans]
 
@@ -76,7 +76,7 @@ def _ask(
     session = result.session
     session.in_engine(f"CREATE TEMP TABLE {quote(_TOLD.name)} (number BIGINT, place JSON)")
     for name, first, last in spans:
-        rows = session.in_engine(f"SELECT number FROM {_name(_FOUND)} WHERE file = {literal(name)} ORDER BY number")
+        rows = session.in_engine(f"SELECT number FROM {_FOUND.sql} WHERE file = {literal(name)} ORDER BY number")
         if not rows:
             continue
         numbers = [int(number) for (number,) in rows]
@@ -88,10 +88,6 @@ def _ask(
         word = "line" if told else "record"
         session.connection.register("_dataflow_lines", table)
         session.in_engine(
-            f"INSERT INTO {_name(_TOLD)} SELECT number, json_object({literal(word)}, value) FROM _dataflow_lines"
+            f"INSERT INTO {_TOLD.sql} SELECT number, json_object({literal(word)}, value) FROM _dataflow_lines"
         )
         session.connection.unregister("_dataflow_lines")
-
-
-def _name(table: Table) -> str:
-    return qualified(table.schema, table.name)

@@ -45,7 +45,7 @@ def stage(load: StreamLoad) -> StagedLoad:
     refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
-        result = masking.wordless(load.steps, lambda: _opened(load))
+        result = masking.wordless(load.masks, lambda: _opened(load))
         result.seconds = monotonic() - begun
         return result
 
@@ -188,15 +188,15 @@ def _planned(
         extraction.query, extraction.shape, load.steps, load.stream.cursor, functions, keep,
         upstream.of_steps(load, session), load.step_at,
     )  # fmt: skip
-    result.source_types, result.makes_rows = masking.telling_types(extraction.types, query.secret), query.makes_rows
-    result.secret = query.secret
+    result.secret = frozenset(extraction.types) if load.conceals else query.secret
+    result.source_types, result.makes_rows = masking.telling_types(extraction.types, result.secret), query.makes_rows
     # Decided before anything is read: a stream that may not be loaded costs nothing.
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
-    if query.secret:
+    if result.secret:
         masking.encrypt_spills(session.connection)
     return query
 

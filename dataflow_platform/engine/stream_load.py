@@ -24,7 +24,7 @@ from dataflow_platform.core.base import (
 )  # fmt: skip
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import contract as schema_contract
-from dataflow_platform.engine import state, step_typing, validate
+from dataflow_platform.engine import masking, state, step_typing, validate
 from dataflow_platform.engine.lineage import Relation
 
 
@@ -68,6 +68,13 @@ class StreamLoad:
     window: Window | None = None
     reconcile: Literal["auto", "on", "off"] = "auto"
     step_at: step_typing.StepAt = step_typing.by_position
+    conceals: bool = False
+    """The rows come with values that others mask: none of what was read may be kept, whatever the steps leave."""
+
+    @property
+    def masks(self) -> bool:
+        """True where clear values are read that may be written nowhere."""
+        return self.conceals or masking.hides(self.steps)
 
 
 @dataclass

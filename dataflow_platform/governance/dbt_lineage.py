@@ -12,6 +12,7 @@ from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.engine.lineage import Origin, Relation, Sources, of_table, of_unknown_table
 from dataflow_platform.governance.column_graph import Asset, AssetKind, Exposure, Guard, told
 from dataflow_platform.governance.dbt_rendering import Manifest, Node
+from dataflow_platform.governance.lineage_cache import LineageCache
 
 _TABLES = ("model", "seed", "snapshot")
 _KINDS: Mapping[str, AssetKind] = {"source": "source"}
@@ -50,9 +51,10 @@ def asset_key(node: Node) -> str:
 class DbtLineage:
     """The assets and exposures of one manifest. ``known``: tables of others by asset key, with their columns."""
 
-    def __init__(self, manifest: Manifest, known: Mapping[str, Relation]) -> None:
+    def __init__(self, manifest: Manifest, known: Mapping[str, Relation], cache: LineageCache) -> None:
         self._manifest = manifest
         self._known = known
+        self._cache = cache
         self._relations: dict[str, Relation] = {}
         """Unique id -> the table as those see it that read it."""
         self._by_table = {_table_of(node): node for node in self._tables()}
@@ -121,7 +123,7 @@ class DbtLineage:
             return declared, "a dbt model in Python says nothing of its columns", ""
         try:
             sql = self._manifest.sql(node)
-            found = self._of_sql(sql)
+            found = self._of_sql(sql, node)
         except DataflowError as error:
             return declared, error.what, ""
         if node["resource_type"] == "snapshot":
@@ -140,16 +142,34 @@ class DbtLineage:
         with file.open(encoding="utf-8") as lines:
             return Relation({name.strip().strip('"'): {} for name in lines.readline().split(",")})
 
-    def _of_sql(self, sql: str) -> Relation:
+    def _of_sql(self, sql: str, node: Node) -> Relation:
+        above = [self._manifest.nodes[each] for each in node["depends_on"]["nodes"] if each in self._manifest.nodes]
+        tables = {asset_key(each): self._read(each) for each in above}
+        known = [(name, list(table.columns), table.rest) for name, table in sorted(tables.items())]
+        key = self._cache.key(self._manifest.dialect, sql, known)
+        held = self._cache.get(key)
+        if held is not None:
+            self._missing = [Origin(column, table) for column, table in held[1]]
+            return held[0]
+        relation, self._missing, read = self._found(sql)
+        if read <= tables.keys():  # else it names tables that dbt does not know it reads
+            self._cache.put(key, relation, self._missing)
+        return relation
+
+    def _found(self, sql: str) -> tuple[Relation, list[Origin], set[str]]:
+        """The lineage of a query, the columns no table has, and the assets it reads."""
         import sqlglot
         from sqlglot import exp
         from sqlglot.errors import SqlglotError
 
         from dataflow_platform.engine.query_lineage import QueryLineage
 
-        def table(node: exp.Table) -> Relation:
-            found = self._by_table.get((node.db.lower(), node.name.lower()))
-            return self._read(found) if found is not None else of_unknown_table(f"{node.db or 'main'}/{node.name}")
+        read: set[str] = set()
+
+        def table(named: exp.Table) -> Relation:
+            node = self._by_table.get((named.db.lower(), named.name.lower()))
+            read.add(asset_key(node) if node is not None else f"{named.db or 'main'}/{named.name}")
+            return self._read(node) if node is not None else of_unknown_table(f"{named.db or 'main'}/{named.name}")
 
         try:
             found = QueryLineage(table)
@@ -158,8 +178,7 @@ class DbtLineage:
             raise ConfigError(
                 "dbt.sql", f"its SQL does not parse: {str(error).splitlines()[0]}", fix="see the model"
             ) from error
-        self._missing = found.missing
-        return relation
+        return relation, found.missing, read
 
     def _read(self, node: Node) -> Relation:
         own = self._relations.get(str(node["unique_id"]))
@@ -220,7 +239,7 @@ class DbtLineage:
 
     def _of_singular(self, test: Node) -> tuple[Origin, ...]:
         try:
-            relation = self._of_sql(self._manifest.sql(test))
+            relation = self._of_sql(self._manifest.sql(test), test)
         except DataflowError:
             return ()
         return _all_of(relation)

@@ -14,6 +14,7 @@ from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import Origin, Relation, of_table, of_unknown_table
 from dataflow_platform.governance.column_graph import Asset, placed
 from dataflow_platform.governance.guards import guards_of
+from dataflow_platform.governance.lineage_cache import LineageCache
 from dataflow_platform.governance.source_columns import KnownColumns, SourceColumns
 from dataflow_platform.pipeline.build import DeclaredStream
 from dataflow_platform.pipeline.resolve import Connection
@@ -22,9 +23,10 @@ from dataflow_platform.pipeline.resolve import Connection
 class PipelineLineage:
     """The assets of pipelines and their sources, one after the other: ``assets`` grows by ``add``."""
 
-    def __init__(self, streams: Sequence[DeclaredStream], columns: KnownColumns) -> None:
+    def __init__(self, streams: Sequence[DeclaredStream], columns: KnownColumns, cache: LineageCache) -> None:
         self._streams = {stream.asset.key.to_user_string(): stream for stream in streams}
         self._columns = columns
+        self._cache = cache
         self._opened = ExitStack()
         # One for all: opening one takes longer than typing most streams.
         self._engine = self._opened.enter_context(step_typing.locked_engine())
@@ -127,11 +129,7 @@ class PipelineLineage:
     def _behind_steps(self, stream: DeclaredStream, source: SourceColumns) -> tuple[Sequence[Column], Relation, str]:
         steps = stream.asset.steps
         tables = {name: self._columns_of(name) for step in steps for name in step.upstream()}
-        if steps:
-            found = self._typed(source.columns, stream, tables)
-            columns, lineage = found.columns, found.lineage
-        else:
-            columns, lineage = source.columns, of_table([column.name for column in source.columns])
+        columns, lineage = self._typed(source.columns, stream, tables)
         added, more = self._added(stream, columns, lineage)
         every = Relation({**lineage.columns, **more.columns}, lineage.rows)
         # Columns nobody has told of pass all steps under their names, unless one of them makes its own choice.
@@ -142,9 +140,19 @@ class PipelineLineage:
 
     def _typed(
         self, columns: Sequence[Column], stream: DeclaredStream, tables: Mapping[str, Sequence[Column]]
-    ) -> step_typing.TypedSteps:
+    ) -> tuple[Sequence[Column], Relation]:
+        """The columns behind the steps and their lineage."""
         asset = stream.asset
-        return step_typing.typed(columns, asset.steps, tables, asset.step_at, self._functions, self._engine)
+        if not asset.steps:
+            return columns, of_table([column.name for column in columns])
+        key = self._cache.key(list(asset.steps), list(columns), sorted(tables.items()))
+        held = self._cache.get(key)
+        if held is not None:
+            return [Column(name, kind) for name, kind in held[1]], held[0]
+        found = step_typing.typed(columns, asset.steps, tables, asset.step_at, self._functions, self._engine)
+        if not any(step.references() for step in asset.steps):  # files change without a word in the YAML
+            self._cache.put(key, found.lineage, [(column.name, column.type) for column in found.columns])
+        return found.columns, found.lineage
 
     def _added(
         self, stream: DeclaredStream, columns: Sequence[Column], lineage: Relation

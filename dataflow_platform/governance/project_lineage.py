@@ -12,6 +12,7 @@ from dataflow_platform.engine.metadata import SOURCE_COLUMNS
 from dataflow_platform.governance.column_graph import Asset, ColumnGraph, Exposure, connected
 from dataflow_platform.governance.dbt_lineage import DbtLineage, read_manifest
 from dataflow_platform.governance.dbt_rendering import Manifest
+from dataflow_platform.governance.lineage_cache import LineageCache
 from dataflow_platform.governance.pipeline_lineage import PipelineLineage, seen_by_readers
 from dataflow_platform.governance.source_columns import KnownColumns, Recorded
 from dataflow_platform.pipeline.document import read
@@ -66,13 +67,14 @@ def project_lineage(
     streams = loaded.built.streams
     if recorded is None:
         recorded = recorded_in_dagster([stream.asset.key for stream in streams])
-    pipelines = PipelineLineage(streams, KnownColumns(recorded))
+    cache = LineageCache(project_root() / ".dataflow" / "lineage.json")
+    pipelines = PipelineLineage(streams, KnownColumns(recorded), cache)
     pipelines.add({})
     exposures: list[Exposure] = []
     for manifest in [*_parsed(loaded.foreign)] if manifests is None else manifests:
         known = {key: seen_by_readers(asset) for key, asset in pipelines.assets.items()}
         loaded_later = {stream.asset.key.to_user_string() for stream in streams} - known.keys()
-        dbt = DbtLineage(manifest, known)
+        dbt = DbtLineage(manifest, known, cache)
         models = {asset.key: asset for asset in dbt.assets() if asset.key not in loaded_later}
         for key, guards in dbt.guards_of_sources().items():
             asset = pipelines.assets[key]
@@ -80,6 +82,7 @@ def project_lineage(
         exposures += dbt.exposures()
         pipelines.add(models)
     pipelines.finish()
+    cache.save()
     return connected(pipelines.assets.values(), exposures)
 
 

@@ -32,7 +32,7 @@ from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.step_typing import StepAt
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 from dataflow_platform.governance import openlineage_events
-from dataflow_platform.pipeline.spec import Freshness, Partition, PipelineSpec, StreamSpec
+from dataflow_platform.pipeline.spec import ChildStreamSpec, Freshness, Partition, PipelineSpec, StreamSpec
 
 _LOADS = uuid.UUID("6f0f6f0a-52b8-4c0d-9d0c-3a5a0c1c7f11")  # names load ids; never change it
 _LONGEST = timedelta(days=31)  # of any partition
@@ -215,6 +215,7 @@ class StreamAsset:
             strategy_name=self.strategy_name,
             load_id="",
             steps=self.steps,
+            conceals=isinstance(self.spec, ChildStreamSpec) and self.spec.conceals,
             step_at=self.step_at,
             checks=self.checks,
             contract=self.contract,

@@ -33,15 +33,51 @@ def _children(
                 "children.keys", f"child stream '{name}' has no keys of its parent", where=document.locate(*place),
                 fix="name the parent's columns that go along: keys: [id]",
             )  # fmt: skip
+        _refuse_unmasked(parent, child, keys, document, place)
         split = {"of": child.of, "keys": keys, "position": child.position, "type": child.type}
         own = {field: getattr(child, field) for field in _OWN}
         shared = {field: getattr(parent, field) for field in _READING}
         above = parent.splits if isinstance(parent, ChildStreamSpec) else ()
+        concealed = bool(_masked(parent.transform)) or (isinstance(parent, ChildStreamSpec) and parent.conceals)
         made = ChildStreamSpec.model_validate(
-            {**own, **shared, "name": name, "load": child.load or _load(parent), "splits": (*above, {_STEP: split})}
+            {
+                **own,
+                **shared,
+                "name": name,
+                "load": child.load or _load(parent),
+                "splits": (*above, {_STEP: split}),
+                "conceals": concealed,
+            }
         )
         yield made, place
         yield from _children(made, place, child.children, document)
+
+
+def _refuse_unmasked(
+    parent: StreamSpec, child: ChildStream, keys: Sequence[str] | dict[str, str], document: Document, place: Path_
+) -> None:
+    """Invariant 7, nothing clear is written: a child reads what its parent reads, and its parent's masks are not its.
+
+    Columns that were renamed before they are masked are not recognised.
+    """
+    hidden = _masked(parent.transform)
+    own = _masked(child.transform)
+    going = dict(keys) if isinstance(keys, dict) else {key: key for key in keys}
+    bare = [key for key, name in going.items() if key.casefold() in hidden and name.casefold() not in own]
+    if child.of.partition(".")[0].casefold() in hidden and not own:
+        bare.append(child.of)
+    if bare:
+        raise ConfigError(
+            "children.unmasked", f"stream '{parent.name}' masks '{bare[0]}', its child stream takes it in clear",
+            where=document.locate(*place), fix="mask it in the child's transform as well: with the same key it joins",
+        )  # fmt: skip
+
+
+def _masked(steps: Sequence[dict[str, Any]]) -> set[str]:
+    """The columns that steps of a YAML file mask, in small letters."""
+    masks = [step["mask"] for step in steps if isinstance(step.get("mask"), dict)]
+    listed = [mask.get("columns", mask) for mask in masks]
+    return {str(name).casefold() for columns in listed if isinstance(columns, dict) for name in columns}
 
 
 def _load(parent: StreamSpec) -> str | dict[str, Any]:

@@ -166,6 +166,8 @@ class ChildStreamSpec(StreamSpec):
     """A child stream as a stream: what it reads is its parent's, and these steps take the lists apart first."""
 
     splits: tuple[dict[str, Any], ...]
+    conceals: bool = False
+    """Its parent masks columns of the same rows."""
 
 
 class StreamPatterns(StreamSettings):

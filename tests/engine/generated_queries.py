@@ -28,14 +28,18 @@ class Queries:
 
     def any(self) -> str:
         found = self._base()
+        for _ in range(self.random.randint(1, 5)):
+            found = self.over(found)
+        return found.sql
+
+    def over(self, found: Query) -> Query:
+        """Another SELECT over the one that was found."""
         shapes = [
             self.projected, self.filtered, self.grouped, self.windowed, self.joined, self.united, self.distinct,
             self.limited, self.qualified, self.unnested, self.pivoted, self.unpivoted, self.with_scalar, self.starred,
             self.chosen_by_other, self.of_cte, self.recursive, self.lateral,
         ]  # fmt: skip
-        for _ in range(self.random.randint(1, 5)):
-            found = self.random.choice(shapes)(found)
-        return found.sql
+        return self.random.choice(shapes)(found)
 
     def _base(self) -> Query:
         table = self.random.choice(["input", "input", "raw.other"])
@@ -269,6 +273,11 @@ class Pipelines:
         queries, number = self.queries, self.queries.pick(columns, "int") or "id"
         text, new = queries.pick(columns, "text") or "s", queries.new()
         order = ", ".join(name for name, kind in columns.items() if kind != "list")
+        if self.random.random() < 0.25:
+            query = queries.over(Query("SELECT * FROM input", dict(columns)))
+            columns.clear()
+            columns.update(query.columns)
+            return ("sql", query.sql)
         step: tuple[str, Any] = self.random.choice([
             ("derive", {new: queries.number(columns)}),
             ("derive", {number: queries.number(columns)}),
@@ -288,12 +297,15 @@ class Pipelines:
             ("pivot", {"by": [text], "column": number, "values": [1, 2], "function": "count"}),
             ("sample", {"percent": 50, "by": [number]}),
             ("one_hot", {"column": number, "values": [1, 2]}),
-            ("merge_columns", {"columns": [text, text], "into": new, "separator": "-"}),
+            ("merge_columns", {"columns": [number, text], "into": new, "separator": "-"}),
             ("split_column", {"column": text, "separator": "a", "into": [f"{new}_1", f"{new}_2"]}),
             ("clean", {"columns": [text], "case": "upper"}),
             ("cast", {number: "double"}),
             ("cast", {text: {"type": "integer", "misfit": "null"}}),
             ("rename", {number: new}),
+            ("window", {"by": [text], "order": order, "columns": {new: {"function": "lag", "of": number}}}),
+            ("window", {"by": [number], "order": order, "columns": {new: "row_number"}}),
+            ("sort", {"by": order, "limit": 6}),
         ])  # fmt: skip
         self._follow(step, columns, new, number, text)
         return step
@@ -309,7 +321,7 @@ class Pipelines:
             columns[new] = columns.pop(number, "int")
         if kind == "unnest":
             columns["l"] = "int"
-        if kind in ("derive", "aggregate") and new in str(value):
+        if kind in ("derive", "aggregate", "window") and new in str(value):
             columns[new] = "int"
         if kind == "cast" and text in value:
             columns[text] = "int"

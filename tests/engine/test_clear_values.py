@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dataflow_platform.connectors.files import FilesStream
@@ -16,13 +17,13 @@ from dataflow_platform.connectors.postgres import Postgres
 from dataflow_platform.connectors.rest import Rest
 from dataflow_platform.core import masking, registry
 from dataflow_platform.core.base import Destination, Stream
-from dataflow_platform.core.errors import ConfigError, DataflowError
+from dataflow_platform.core.errors import ConfigError, DataflowError, TransientError
 from dataflow_platform.demo.environment import free_ports
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import quarantine, replay
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.load import publish
-from dataflow_platform.engine.masking import LEFT_OUT
+from dataflow_platform.engine.masking import LEFT_OUT, encrypt_spills
 from dataflow_platform.engine.stage import stage
 from tests.fixtures import masked_loads, planted
 from tests.fixtures.masked_loads import KEY, Made, load
@@ -250,6 +251,26 @@ def test_errors_of_servers_tell_no_planted_value(
         assert planted.planted_in(told.encode()) == []
         assert LEFT_OUT in told
     assert planted.search(home) == {}
+
+
+def test_without_encryption_nothing_is_read(inbox: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object) -> str:
+        raise ConfigError("x", "no wheel, no network", fix="install it")
+
+    monkeypatch.setattr("dataflow_platform.engine.masking.load_extension", absent)
+    with pytest.raises(ConfigError, match="nothing is there to encrypt them") as caught:
+        stage(load(masked_loads.csv_rows(inbox), masked_loads.destination("duckdb", home), "t"))
+    assert caught.value.code == "mask.spill"
+
+
+def test_an_engine_that_spilled_unencrypted_takes_no_clear_values(home: Path) -> None:
+    """Another load of the process may share it: DuckDB encrypts all of its spilled files or none."""
+    settings: dict[str, Any] = {"memory_limit": "20MB", "threads": 1, "temp_directory": str(home / "spill")}
+    with duckdb.connect(config=settings) as engine:
+        engine.execute("CREATE TEMP TABLE much AS SELECT md5(range::VARCHAR) AS text FROM range(2000000)")
+        assert list((home / "spill").iterdir())
+        with pytest.raises(TransientError, match="has spilled unencrypted"):
+            encrypt_spills(engine)
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

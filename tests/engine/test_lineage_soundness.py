@@ -18,7 +18,7 @@ from dataflow_platform.engine.query_lineage import lineage_of
 from tests.engine.generated_queries import TABLES, Pipelines, Queries
 from tests.transformations.stepping import columns_of, step
 
-QUERIES, PIPELINES = 320, 300
+QUERIES, PIPELINES = 200, 300
 ROWS = 14
 Worlds = dict[Origin | None, duckdb.DuckDBPyConnection]
 """One database as it is (None), and one for each column with other values in that column alone."""
@@ -115,8 +115,8 @@ def test_no_edge_is_missed_in_generated_queries(worlds: Worlds) -> None:
         assert judge(worlds, sql, lineage, judged) == [], f"seed {seed}: {sql}"
         tried += 1
     _report("queries", tried, judged)
-    assert tried >= 300
-    assert judged.proven > 2000  # 2,300 with these seeds: the proof looks at something
+    assert tried >= 190  # chance makes no query of some seeds
+    assert judged.proven > 1000  # the proof looks at something
 
 
 def test_no_edge_is_missed_in_generated_pipelines(worlds: Worlds) -> None:

@@ -1,6 +1,7 @@
 """Precision and recall of column lineage against edges that were labelled by hand."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dataflow_platform.engine.lineage import DIRECT, INDIRECT, Kind, Relation, o
 from dataflow_platform.engine.query_lineage import lineage_of
 from dataflow_platform.governance.dbt_lineage import DbtLineage
 from dataflow_platform.governance.dbt_rendering import Manifest
+from dataflow_platform.governance.lineage_cache import LineageCache
 from tests.governance import labelled_demo, labelled_steps, labelled_tpch
 from tests.transformations.stepping import step
 
@@ -88,7 +90,9 @@ def demo_manifest() -> Manifest:
 
 
 def of_demo() -> Iterator[tuple[Edges, Edges]]:
-    assets = {asset.key.split("/")[-1]: asset for asset in DbtLineage(demo_manifest(), {}).assets()}
+    with tempfile.TemporaryDirectory() as empty:
+        lineage = DbtLineage(demo_manifest(), {}, LineageCache(Path(empty) / "lineage.json"))
+    assets = {asset.key.split("/")[-1]: asset for asset in lineage.assets()}
     for name, text in labelled_demo.EDGES.items():
         assert assets[name].definition, assets[name].unknown
         yield labelled(name, text), told(name, assets[name].lineage)

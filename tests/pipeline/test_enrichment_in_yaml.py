@@ -141,12 +141,13 @@ def test_an_api_is_asked_once_for_each_key(yaml_project: Write, stub: Stub) -> N
 lookup: {api: {connection: crm, path: 'c/{key}', records: data, types: {points: 'decimal(9,2)'}}, by: {key: id}, \
 columns: [name, points, tags], misfit: quarantine}"""
     # The last two would ask for the path above, and for the whole list.
-    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(9)) + '9,\n10,..\n11,""\n'
+    customers = "n,key\n" + "".join(f"{n},{('a b', '2', 'gone')[n % 3]}\n" for n in range(6000)) + '9,\n10,..\n11,""\n'
     folder = asked(yaml_project, stub, step, customers)
     materialized(folder)
     taken = "SELECT name, points::VARCHAR, tags, count(*) FROM shop.customers GROUP BY ALL ORDER BY ALL NULLS LAST"
-    # Nine rows share three keys; the third is not known, its three rows are set aside. A row without a key takes NULL.
-    assert rows(folder, taken) == [("Ada", "1.10", '["x"]', 3), (None, "7.00", None, 3), (None, None, None, 1)]
+    # 6,000 rows, several batches, share three keys; the third is not known, its rows are set aside. A row without a key
+    # takes NULL.
+    assert rows(folder, taken) == [("Ada", "1.10", '["x"]', 2000), (None, "7.00", None, 2000), (None, None, None, 1)]
     assert sorted(seen.path for seen in stub.seen) == ["/c/2", "/c/a b", "/c/gone"]
     assert {seen.headers["Authorization"] for seen in stub.seen} == {"Bearer crm-token-0123456789"}
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dataflow_platform.core.base import Column
@@ -43,19 +44,22 @@ def test_the_place_nearest_to_coordinates() -> None:
 
 
 def test_the_nearest_is_that_of_a_look_at_every_place() -> None:
-    from math import asin, cos, radians, sin, sqrt
-
     known = gazetteer(15000)
+    places = [place for place, _ in known._places]
 
-    def distance(place: Any, latitude: float, longitude: float) -> float:
-        north, east = radians(place["latitude"] - latitude), radians(place["longitude"] - longitude)
-        product = cos(radians(latitude)) * cos(radians(place["latitude"]))
-        return 2 * 6371.0088 * asin(sqrt(sin(north / 2) ** 2 + product * sin(east / 2) ** 2))
+    def directions(latitudes: Any, longitudes: Any) -> Any:
+        north, east = np.radians(latitudes), np.radians(longitudes)
+        return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
 
-    for latitude, longitude in ((48.2, 16.4), (-33.9, 18.4), (64.1, -21.9), (35.7, -179.9), (1.3, 103.8)):
-        least = min((distance(place, latitude, longitude), place["geoname_id"]) for place, _ in known._places)
+    every = directions([place["latitude"] for place in places], [place["longitude"] for place in places])
+    chance = np.random.default_rng(7)
+    for latitude, longitude in zip(chance.uniform(-60, 70, 300), chance.uniform(-180, 180, 300), strict=True):
+        # The nearest on a sphere is the one with the least angle between.
+        cosines = directions(latitude, longitude) @ every
+        best = int(np.argmax(cosines))
+        expected = places[best]["geoname_id"] if 6371.0088 * np.arccos(cosines[best]) <= 500 else None
         near = known.nearest(latitude, longitude, 500)
-        assert (near["geoname_id"] if near else None) == (least[1] if least[0] <= 500 else None)
+        assert (near["geoname_id"] if near else None) == expected
 
 
 def test_a_place_that_is_not_found_fails_or_is_set_aside() -> None:
