@@ -71,7 +71,8 @@ DIFFERENCES = (
     ),
     Difference(
         ("spark",), "lower()",
-        "Java writes the Greek sigma at the end of a word and the Turkish I otherwise: the query replaces both first. "
+        "Java writes the Greek sigma at the end of a word and the Turkish I otherwise: the query replaces both "
+        "first; other letters were not compared. "
         "upper() is refused: Java makes SS of ß.",
     ),
     Difference(
