@@ -23,8 +23,9 @@ read, with the file and line, the step, and what comes nearest.
 prints the query. Pipelines are run by DuckDB: a setting that runs them elsewhere does not exist yet.
 
 What was tried: PostgreSQL 18 runs 300 generated pipelines and every function below over nasty values, in a database
-that orders texts by the rules of English where the machine has that locale; values, types, scales, NULLs and their
-order are equal. Spark 4 ran the same functions and steps where pyspark is installed (`tests/portable`).
+that orders texts by the rules of English where the machine can make that locale; values, types, scales, NULLs and their
+order are equal. Spark 4 runs those of 200 pipelines that hold there, and its functions, where pyspark is installed
+(`tests/portable/test_on_spark.py`; elsewhere that test is left out).
 Snowflake and BigQuery: compiled, not run."""
 
 

@@ -42,3 +42,24 @@ EXAMPLES = {
     "last_value": "last_value(t) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
     "nth_value": "nth_value(t, 2) OVER (PARTITION BY o ORDER BY t)",
 }  # fmt: skip
+OPERATORS = (
+    "i + j", "i * j", "i - b", "p + q", "p * q", "p - 1", "p * i", "i + 1.5", "x + y", "x * i", "- p", "- x", "i / j",
+    "p / q", "x / y",
+    "x / i", "i // j", "b // i", "i % j", "p % q", "i = p", "p < x", "x = y", "x < y", "t = u", "t < u", "t >= 'B'",
+    "d <= m", "i BETWEEN -1 AND 7", "t BETWEEN 'A' AND 'b'", "i IN (1, 2, NULL)", "t NOT IN ('a', u)",
+    "i IS DISTINCT FROM j",
+    "x IS NOT DISTINCT FROM y", "t || u", "t || i || p || d || m || o", "t LIKE '\\_'", "t LIKE u", "t ILIKE '%É%'",
+    "i & j", "i | j", "d + i", "d - 5", "d - DATE '2024-01-01'", "d + INTERVAL 1 MONTH", "m - INTERVAL '3' HOUR",
+    "m + INTERVAL (i) DAY", "NOT o", "o AND i > 0", "o OR t = 'a'", "o IS NOT TRUE", "CASE WHEN o THEN i ELSE p END",
+    "CASE t WHEN 'a' THEN 1 WHEN u THEN 2 END", "TRY_CAST(t AS INTEGER)", "TRY_CAST(t AS BIGINT)",
+    "TRY_CAST(t AS DECIMAL(9,2))", "TRY_CAST(t AS DOUBLE)", "TRY_CAST(t AS BOOLEAN)", "TRY_CAST(t AS DATE)",
+    "TRY_CAST(t AS TIMESTAMP)", "TRY_CAST(x AS INTEGER)", "TRY_CAST(x AS DECIMAL(5,1))", "TRY_CAST(q AS DECIMAL(3,1))",
+    "TRY_CAST(b AS SMALLINT)", "CAST(p AS INTEGER)", "CAST(p AS VARCHAR)", "CAST(m AS VARCHAR)", "CAST(o AS INTEGER)",
+    "CAST(i AS BOOLEAN)", "CAST('2.5' AS INTEGER)", "round(x)", "round(x, 1)", "floor(x)", "ceil(x)", "trunc(x)",
+    "abs(x)",
+    "date_trunc('week', m)", "date_diff('hour', m, d)", "date_diff('day', d, m)", "1.50", "1e0", "'it''s \\'", "NULL",
+    "sum(p) OVER (ORDER BY t, i, j, b, p, q, x, y, u, d, m, o ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)",
+    "avg(i) OVER (PARTITION BY t)", "count(*) FILTER (WHERE o) OVER (PARTITION BY d)",
+    "rank() OVER (ORDER BY t DESC NULLS FIRST, x)",
+)  # fmt: skip
+"""Operators, casts and windows over all that is nasty."""

@@ -58,7 +58,8 @@ _CALLS: dict[str, tuple[str, ...]] = {
         "TRY_CAST({p} % {p} AS DECIMAL(9,2))", "TRY_CAST(round({q}, 2) AS DECIMAL(9,2))",
     ),
     "x": (
-        "{i} / {i}", "{p} / {q}", "{x} + {x}", "{x} - {i}", "{x} * 0.5", "{x} / {x}", "- {x}", "abs({x})", "floor({x})",
+        "{i} / {i}", "{p} / {q}", "{x} + {x}", "{x} - {i}", "{x} * 0.5", "{x} / abs({x})", "- {x}", "abs({x})",
+        "floor({x})",
         "ceil({x})", "round({x})", "round({x}, 1)", "trunc({x})", "coalesce({x}, {i})", "greatest({x}, {x})",
         "least({x}, {i})", "CAST({p} AS DOUBLE)", "CASE WHEN {x} > {i} THEN {x} ELSE {p} END",
         "TRY_CAST({t} AS DOUBLE)",
@@ -315,10 +316,13 @@ def steps_of(pipeline: Pipeline) -> list[Transformation]:
     return found
 
 
+_OPEN = ExitStack()
+
+
 @cache
 def _engines() -> tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]:
     """Those the steps of all pipelines are typed in: to open one takes longer than to type a step."""
-    return ExitStack().enter_context(step_typing.locked_engine()), duckdb.connect(config={"threads": 1})
+    return _OPEN.enter_context(step_typing.locked_engine()), duckdb.connect(config={"threads": 1})
 
 
 def shape(pipeline: Pipeline, columns: Sequence[Column], other: Sequence[Column]) -> list[Column]:

@@ -19,7 +19,7 @@ from dataflow_platform.core.expression import (
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 from dataflow_platform.engine import portable, step_functions, transform
 from dataflow_platform.engine.portable.functions import ALIASES, FUNCTIONS, status
-from tests.portable.examples import EXAMPLES
+from tests.portable.examples import EXAMPLES, OPERATORS
 from tests.portable.pipelines import Pipeline, steps_of
 from tests.portable.rows import COLUMNS, TEXTS, Rows
 from tests.portable.test_on_postgres import engine, postgres, run_both
@@ -42,7 +42,7 @@ def nasty_rows() -> Rows:
     pools: list[list[Any]] = [
         [None, 0, 1, -1, 7, -7, 40], [None, 0, 2, -3], [None, 0, 5, 2**53 + 1], [None, "0.00", "-2.50", "0.05",
         "12.35"],
-        [None, "1.0050", "-0.5000"], [None, 0.5, -2.5, float("nan"), float("inf"), 100.0], [None, 1.5, -0.0],
+        [None, "1.0050", "-0.5000"], [None, 0.5, -2.5, float("nan"), float("inf"), 100.0], [None, 1.5, 0.0],
         list(TEXTS),
         [None, *TEXTS], [None, "2024-02-29", "1969-12-31", "2021-01-03", "1900-03-01"],
         [None, "2024-03-10 02:30:00", "1969-12-31 23:59:59.5", "2023-12-31 12:00:00"], [None, True, False],
@@ -96,6 +96,11 @@ def test_each_gives_in_postgres_what_it_gives_in_duckdb(postgres: Any) -> None:
     derived = {f"v_{name}": EXAMPLES[name] for name in tried if name not in folded}
     assert run_both(postgres, [("derive", derived)], values) is None
     assert len(tried) == len(EXAMPLES) - 1  # all but sha1
+
+
+def test_operators_give_in_postgres_what_they_give_in_duckdb(postgres: Any) -> None:
+    derived = {f"v_{place}": text for place, text in enumerate(OPERATORS)}
+    assert run_both(postgres, [("derive", derived)], nasty_rows()) is None
 
 
 def test_a_function_nobody_wrote_down_is_refused() -> None:

@@ -48,7 +48,7 @@ def _part(word: str, takes: str = "date", spark: str | None = None, bigquery: st
     return Function(takes, plain, spark or plain, plain, bigquery or plain)
 
 
-_AWAY = "trunc({value}) + CASE WHEN abs({value} - trunc({value})) >= 0.5 THEN sign({value}) ELSE 0 END"
+_AWAY = "CASE WHEN abs({value} - trunc({value})) >= 0.5 THEN trunc({value}) + sign({value}) ELSE trunc({value}) END"
 """PostgreSQL's round() of a double takes ties to even, DuckDB's away from 0."""
 _POSTGRES_POWER = (
     "(CASE WHEN {0} < 0 AND {1} <> trunc({1}) AND {0} > '-Infinity' AND abs({1}) < 'Infinity' "

@@ -81,8 +81,8 @@ def _division(writer: "Writer", node: exp.Expr) -> str:
     if writer.type_of(node) != "DOUBLE":
         raise writer.refused(f"a division that gives {writer.type_of(node)}", "a division of numbers")
     above, below = (writer.as_type(side, "DOUBLE") for side in (node.this, node.expression))
-    infinite = writer.named_type("DOUBLE")
-    return f"(CASE WHEN {below} = 0 THEN {above} * CAST('Infinity' AS {infinite}) ELSE {above} / {below} END)"
+    infinite = f"{above} * CAST('Infinity' AS {writer.named_type('DOUBLE')})"
+    return f"(CASE WHEN {below} = 0 THEN {infinite} ELSE {above} / {below} END)"
 
 
 def _whole_division(writer: "Writer", node: exp.Expr) -> str:
