@@ -81,6 +81,7 @@ many = settings(
 )  # fmt: skip
 
 
+@pytest.mark.timeout(1200)  # 40 s of a core, many more on a busy machine
 @many
 @given(st.randoms(use_true_random=True))
 def test_generated_pipelines_give_the_same(postgres: Any, chance: Random) -> None:
