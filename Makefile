@@ -17,6 +17,8 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # How many loads `make torture` breaks, and what they are drawn from.
 N ?= 1000
 SEED ?= 1
+# How many processes run the tests.
+JOBS ?= auto
 # Set SERVE=0 to end `make run` after the summary.
 SERVE ?= 1
 
@@ -55,8 +57,8 @@ check: setup ## Format, lint, types, floors, reference pages
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/dataflow docs --check
 
-test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them)
-	@exec $(BIN)/pytest -q --durations=15 $(PYTEST_ARGS)
+test: setup ## Run the tests (PYTEST_ARGS="-k name" narrows them, JOBS=0 runs them in one process)
+	@exec $(BIN)/pytest -q --durations=15 -n $(JOBS) --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 types: setup ## Write docs/types.md from a run of the type matrix
 	@DATAFLOW_WRITE_TYPES=1 exec $(BIN)/pytest -q tests/types/test_matrix.py

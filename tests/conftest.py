@@ -32,6 +32,14 @@ pytest_plugins = [
 pytest_plugins.append("pytester")  # runs sessions of their own, to test the fixture `ran_against`
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes run the tests, those of one file, and those of the demo, stay in one of them."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            demo = "demo_estate" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("demo_estate" if demo else str(item.path)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes into the developer's own instance."""

@@ -25,9 +25,12 @@ def _of_column(column: str, as_json: bool) -> bool:
     from dataflow_platform import definitions
     from dataflow_platform.governance.column_graph import told
     from dataflow_platform.governance.impact import impact_of
-    from dataflow_platform.governance.project_lineage import project_lineage
+    from dataflow_platform.governance.project_lineage import not_parsed, project_lineage
 
-    graph = project_lineage(definitions.load())
+    loaded = definitions.load()
+    for sentence in not_parsed(loaded):
+        click.echo(sentence, err=True)
+    graph = project_lineage(loaded)
     start = graph.find(column)
     found = impact_of(graph, start)
     if as_json:

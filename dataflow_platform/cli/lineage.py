@@ -25,9 +25,12 @@ def lineage(column: str, up: bool, down: bool, as_json: bool, mermaid: bool, htm
     what earlier loads recorded. Where columns of an asset are not known, it says so.
     """
     from dataflow_platform import definitions
-    from dataflow_platform.governance.project_lineage import project_lineage
+    from dataflow_platform.governance.project_lineage import not_parsed, project_lineage
 
-    graph = project_lineage(definitions.load())
+    loaded = definitions.load()
+    for sentence in not_parsed(loaded):
+        click.echo(sentence, err=True)
+    graph = project_lineage(loaded)
     start = graph.find(column)
     edges = [*(graph.up(start) if up or not down else []), *(graph.down(start) if down or not up else [])]
     if html is not None:

@@ -119,7 +119,7 @@ def _faker(locale: str) -> Any:
 def _derived(key: str, purpose: str) -> bytes:
     """64 bytes that ``key`` gives for one purpose and no other."""
     _refuse_short(key)
-    return hmac.digest(key.encode(), f"dataflow mask: {purpose}".encode(), "sha512")
+    return hmac.digest(key.encode(), f"dataflow_platform mask {purpose}".encode(), "sha512")
 
 
 def _cipher(key: str) -> Any:

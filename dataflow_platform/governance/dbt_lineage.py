@@ -14,9 +14,21 @@ from dataflow_platform.governance.column_graph import Asset, AssetKind, Exposure
 from dataflow_platform.governance.dbt_rendering import Manifest, Node
 from dataflow_platform.governance.lineage_cache import LineageCache
 
+OF_DBT = frozenset({".sql", ".yml", ".yaml", ".csv", ".py", ".md"})
+"""What a dbt project is made of."""
 _TABLES = ("model", "seed", "snapshot")
 _KINDS: Mapping[str, AssetKind] = {"source": "source"}
 _OF_SNAPSHOTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+
+
+def is_parsed(project: Path) -> bool:
+    """Whether ``dbt parse`` has seen the project's files as they are."""
+    file = project / "target" / "manifest.json"
+    if not file.is_file():
+        return False
+    parsed, built = file.stat().st_mtime, {"target", "logs"}
+    sources = (each for each in project.rglob("*") if each.suffix in OF_DBT)
+    return all(each.stat().st_mtime <= parsed for each in sources if not built.intersection(each.parts))
 
 
 def read_manifest(project: Path, target: Path | None = None) -> Manifest:

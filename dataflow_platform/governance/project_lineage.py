@@ -9,13 +9,13 @@ import dagster as dg
 from dataflow_platform.core.errors import DataflowError
 from dataflow_platform.core.paths import project_root
 from dataflow_platform.engine.metadata import SOURCE_COLUMNS
-from dataflow_platform.governance.column_graph import Asset, ColumnGraph, Exposure, connected
-from dataflow_platform.governance.dbt_lineage import DbtLineage, read_manifest
+from dataflow_platform.governance.column_graph import ColumnGraph, Exposure, connected
+from dataflow_platform.governance.dbt_lineage import DbtLineage, is_parsed, read_manifest
 from dataflow_platform.governance.dbt_rendering import Manifest
 from dataflow_platform.governance.lineage_cache import LineageCache
 from dataflow_platform.governance.pipeline_lineage import PipelineLineage, seen_by_readers
 from dataflow_platform.governance.source_columns import KnownColumns, Recorded
-from dataflow_platform.pipeline.document import read
+from dataflow_platform.pipeline.document import read, shown
 from dataflow_platform.pipeline.loader import Loaded
 
 _DBT = ".DbtProjectComponent"
@@ -94,6 +94,9 @@ def _parsed(files: Sequence[Path]) -> Iterator[Manifest]:
             continue
 
 
-def assets_unknown(graph: ColumnGraph) -> list[Asset]:
-    """The assets whose columns are not all known."""
-    return [asset for asset in graph.assets.values() if not asset.complete]
+def not_parsed(loaded: Loaded) -> list[str]:
+    """What to tell of dbt projects that were changed, or never seen, since dbt parsed them last."""
+    projects = [each for each in dbt_projects(loaded.foreign, project_root()) if not is_parsed(each)]
+    return [
+        f"{shown(each)} has changed since dbt parsed it: run dataflow setup, or dbt parse there" for each in projects
+    ]

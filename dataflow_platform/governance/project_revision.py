@@ -13,13 +13,11 @@ from pathlib import Path
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.paths import project_root
 from dataflow_platform.governance.column_graph import ColumnGraph
-from dataflow_platform.governance.dbt_lineage import read_manifest
+from dataflow_platform.governance.dbt_lineage import OF_DBT, is_parsed, read_manifest
 from dataflow_platform.governance.dbt_rendering import Manifest
 from dataflow_platform.governance.project_lineage import dbt_projects, project_lineage
 from dataflow_platform.governance.source_columns import Recorded
 from dataflow_platform.pipeline.loader import Loaded, load_folder
-
-_OF_DBT = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
@@ -51,12 +49,8 @@ def manifest_of(project: Path, scratch: Path, like: Path | None = None) -> Manif
 
     ``like``: a project much like it that is parsed: dbt reads only what differs.
     """
-    file = project / "target" / "manifest.json"
-    if file.is_file():
-        parsed = file.stat().st_mtime
-        sources = (each for each in project.rglob("*") if each.suffix in _OF_DBT and "target" not in each.parts)
-        if all(each.stat().st_mtime <= parsed for each in sources):
-            return read_manifest(project)
+    if is_parsed(project):
+        return read_manifest(project)
     target = scratch / project.name
     target.mkdir(parents=True)
     with suppress(OSError):
@@ -74,7 +68,7 @@ def manifest_of(project: Path, scratch: Path, like: Path | None = None) -> Manif
 
 def _same_files(one: Path, two: Path) -> bool:
     def contents(folder: Path) -> dict[Path, bytes]:
-        found = (each for each in folder.rglob("*") if each.is_file() and each.suffix in _OF_DBT)
+        found = (each for each in folder.rglob("*") if each.is_file() and each.suffix in OF_DBT)
         told = {each.relative_to(folder): each for each in found}
         return {name: each.read_bytes() for name, each in told.items() if name.parts[0] not in ("target", "logs")}
 
@@ -84,6 +78,11 @@ def _same_files(one: Path, two: Path) -> bool:
 def graphs(loaded: Loaded, defs: Path, revision: str, recorded: Recorded) -> tuple[ColumnGraph, ColumnGraph, list[str]]:
     """The graph at ``revision``, the graph now, and the pipelines that built then and do not now."""
     root = project_root().resolve()
+    if not defs.resolve().is_relative_to(root):
+        raise ConfigError(
+            "git.outside", "the definitions are not below the project's folder", where=str(defs),
+            fix="run it in the project whose files they are, or set DATAFLOW_HOME to its folder",
+        )  # fmt: skip
     with files_at(root, revision) as before, tempfile.TemporaryDirectory(prefix="dataflow-dbt-") as scratch:
         then = load_folder(before / defs.resolve().relative_to(root))
         old_projects, projects = dbt_projects(then.foreign, before), dbt_projects(loaded.foreign, root)

@@ -7,6 +7,7 @@ from typing import Any
 
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.engine import pushdown
 from dataflow_platform.pipeline import discovered
 from dataflow_platform.pipeline.build import DeclaredStream
 from dataflow_platform.pipeline.resolve import Connection
@@ -44,7 +45,9 @@ class KnownColumns:
             return SourceColumns(saved)
         recorded = self._recorded(stream.asset.key.to_user_string())
         if recorded:
-            return SourceColumns(_typed({**recorded, **named}))
+            taken = pushdown.narrowed(stream.asset.stream, stream.asset.steps, None).columns
+            why = "only the columns that the first steps keep were recorded" if taken is not None else ""
+            return SourceColumns(_typed({**recorded, **named}), why)
         why = "the source was not asked: no load has recorded its columns, and no saved list of tables has them"
         return SourceColumns(_typed(named), why if not named else "the file may have columns that are not declared")
 

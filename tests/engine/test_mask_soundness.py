@@ -12,9 +12,11 @@ from dataflow_platform.engine.lineage import DIRECT, Origin
 from tests.engine.generated_queries import TABLES, Pipelines
 from tests.transformations.stepping import columns_of, step
 
-PIPELINES = 100
+PIPELINES = 60
 HIDDEN = Origin("s")
 """The text column of `input` that the mask is about."""
+COPIES = step("derive", {"c1": "upper(s)", "c2": "CASE WHEN k > 2 THEN s || '!' ELSE 'x' END", "c3": "[s, 'y']"})
+"""What every pipeline begins with, for the steps behind it to pass on, to change or to leave out."""
 _TYPES = {"int": "BIGINT", "text": "VARCHAR", "list": "BIGINT[]"}
 
 
@@ -63,7 +65,7 @@ def test_no_generated_pipeline_shows_what_its_mask_hides(base: duckdb.DuckDBPyCo
     tried = visible = more = 0
     for seed in range(PIPELINES * 8):
         try:
-            steps = [step(name, value) for name, value in Pipelines(seed).any()]
+            steps = [COPIES, *(step(name, value) for name, value in Pipelines(seed).any())]
             query, clear = shown(base, steps)
         except (ConfigError, duckdb.Error):
             continue  # steps that do not fit one another
@@ -78,4 +80,4 @@ def test_no_generated_pipeline_shows_what_its_mask_hides(base: duckdb.DuckDBPyCo
             break
     print(f"{tried} pipelines, {visible} show the values without a mask, {more} in several columns")
     # The proof looks at something: most pipelines show the values without a mask, some in several columns.
-    assert (tried, visible > PIPELINES / 2, more > PIPELINES / 10) == (PIPELINES, True, True)
+    assert (tried, visible > PIPELINES / 2, more > PIPELINES / 4) == (PIPELINES, True, True)

@@ -1,10 +1,14 @@
 """The lineage of single queries: what a name means, and in which ways columns are used."""
 
+import duckdb
 import pytest
 import sqlglot
 
+from dataflow_platform.core.base import Column
+from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import Kind, Origin, Relation, is_masked, of_table, of_unknown_table, words
 from dataflow_platform.engine.query_lineage import QueryLineage, lineage_of
+from tests.transformations.stepping import step
 
 TABLES = {
     "t": of_table(["id", "k", "a", "b", "s", "l"], "t"),
@@ -118,3 +122,12 @@ def test_recursion_follows_every_step() -> None:
         select a, b, s from t union all select m, p, p from r where n < 5) select n from r"""
     # n is b after one step and s after two.
     assert of(sql) == {"n": "t.a:IDENTITY t.b:IDENTITY t.s:IDENTITY", "*": "t.a:FILTER t.b:FILTER t.s:FILTER"}
+
+
+def test_what_the_step_mask_gives_is_masked() -> None:
+    masked = step("mask", {"columns": {"email": {"hash": True}, "name": {"redact": "***"}}, "key": "k" * 40})
+    columns = [Column(name, "VARCHAR") for name in ("id", "email", "name")]
+    with duckdb.connect(":memory:") as connection, step_functions.opened(connection) as functions:
+        found = step_typing.typed(columns, [masked], {}, step_typing.by_position, functions)
+    hidden = {name: [is_masked(kinds) for kinds in each.values()] for name, each in found.lineage.columns.items()}
+    assert hidden == {"id": [False], "email": [True], "name": [True]}

@@ -11,10 +11,14 @@ import duckdb
 import pytest
 
 from dataflow_platform.connectors._lake.at_once import at_once
+from dataflow_platform.connectors._lake.store import LocalStore
+from dataflow_platform.connectors._lake.writing import Layout, PendingFiles
 from dataflow_platform.connectors.parquet_dataset import ParquetDataset
 from dataflow_platform.connectors.postgres import Postgres, source
 from dataflow_platform.core import injection
+from dataflow_platform.core.base import Column
 from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.core.spilling_engine import spilling_engine
 from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
@@ -92,6 +96,22 @@ def test_what_fails_in_one_part_fails_the_load_and_leaves_nothing(
     with bank.consistent():
         publish(stage(load(bank, tmp_path)))
     assert there(tmp_path) == BEFORE
+
+
+def test_wide_rows_are_written_in_small_groups(tmp_path: Path) -> None:
+    """122,880 rows of 4 kB, or as many of 1 kB with each of two writers, were more than the engine's memory."""
+    with spilling_engine("test", "488MiB", 1, str(tmp_path)) as engine:
+        readers = [engine.cursor(), engine.cursor()]
+        for start, reader in zip((0, 20_000), readers, strict=True):
+            made = f"SELECT range AS id, repeat(md5(range::VARCHAR), 32) AS text FROM range({start}, {start + 20_000})"
+            reader.execute(f"CREATE TEMP VIEW part AS {made}")
+        pending = PendingFiles(engine, LocalStore(tmp_path / "lake"), "t", 0)
+        columns = [Column("id", "BIGINT"), Column("text", "VARCHAR")]
+        files = pending.write("SELECT * FROM part", columns, Layout(), readers)
+    assert sum(file.rows or 0 for file in files) == 40_000
+    groups = f"SELECT count(DISTINCT (file_name, row_group_id)) FROM parquet_metadata('{tmp_path}/lake/t/*.parquet')"
+    # 20,000 rows of 1 kB are 20 MB in each of two files, in groups of 16 MB at most.
+    assert duckdb.sql(groups).fetchall() == [(4,)]
 
 
 def load_and_die(given: tuple[dict[str, Any], str, str], parent: Connection) -> None:

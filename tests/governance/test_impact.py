@@ -105,9 +105,25 @@ def test_a_pipeline_that_no_longer_builds(own_lineage_project: Path) -> None:
     assert "pipeline unknown transformation 'dropp'" in result.output
 
 
+def test_a_dbt_project_that_changed_since_it_was_parsed_is_told(own_lineage_project: Path) -> None:
+    assert "models_of_shop" not in command("lineage", "raw.orders.net").stderr
+    change(own_lineage_project, MODEL, "r.region,", "r.city as region,")
+    result = command("lineage", "raw.orders.net")
+    assert "models_of_shop has changed since dbt parsed it: run dataflow setup" in result.stderr
+    assert result.exit_code == 0
+
+
 def test_a_revision_that_git_does_not_know(lineage_project: Path) -> None:
     result = command("impact", "--base", "nowhere")
     assert "git.revision" in str(result.exception)
+
+
+def test_definitions_of_elsewhere_are_refused(lineage_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATAFLOW_DEFS")  # those shipped with the package
+    for name in ("NYC_DB_HOST", "NYC_DB_PORT", "NYC_DB_USER", "NYC_DB_PASSWORD", "NYC_API_URL", "NYC_API_KEY"):
+        monkeypatch.setenv(name, "1")
+    result = command("impact", "--base", "HEAD")
+    assert "git.outside" in str(result.exception)
 
 
 def test_later_commits_are_compared_by_their_name(own_lineage_project: Path) -> None:

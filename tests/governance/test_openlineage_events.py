@@ -120,6 +120,24 @@ def test_a_load_tells_start_and_completion_with_lineage_and_checks(project: Path
     ]
 
 
+def test_dagster_shows_the_same_edges(project: Path) -> None:
+    result = run(project, "customers", "orders")
+    (event,) = (each for each in result.get_asset_materialization_events() if each.asset_key.path[-1] == "orders")
+    shown = event.materialization.metadata
+    native = shown["dagster/column_lineage"].value
+    assert isinstance(native, dg.TableColumnLineage)
+    told = {name: [each.column_name for each in deps] for name, deps in native.deps_by_column.items()}
+    assert (told["net"], told["grade"], told["city"]) == (["amount"], ["amount"], ["city"])
+    assert shown["rows depend on"].value == {
+        "inbox/orders_csv.state": ["FILTER"],
+        "inbox/orders_csv.customer": ["JOIN"],
+        "raw/customers.id": ["JOIN"],
+    }
+    columns = shown["source columns"].value
+    assert isinstance(columns, dg.TableSchema)
+    assert [column.name for column in columns.columns] == ["id", "customer", "amount", "state", "email"]
+
+
 def test_a_load_that_fails_says_so_without_a_value(project: Path, events: Path) -> None:
     (project / "inbox" / "orders.csv").write_text(ORDERS.replace("1,1,4,open", ",1,4,open"))
     assert not run(project, "customers", "orders").success

@@ -18,8 +18,11 @@ from dataflow_platform.core.load_plan import listed
 from dataflow_platform.core.sql import literal, quote
 
 _MARKER = "pending-"
-_WRITERS = 64
-"""Columns that are written at a time. A writer more with 16 columns took 55 MB."""
+_COLUMNS, _WRITERS = 48, 4
+"""Columns, and files, that are written at a time. A writer more with 16 columns took 55 MB."""
+_GROUP = "16MB"
+"""A group of rows ends at this size, or with 122,880 rows. A writer holds a group: of rows of 4 kB the engine's memory
+did not hold one of so many rows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class PendingFiles:
         how = (
             f"PARTITION_BY ({listed(layout.partition_by)})"
             if layout.partition_by
-            else f"FILE_SIZE_BYTES {literal(layout.file_size)}"
+            else f"FILE_SIZE_BYTES {literal(layout.file_size)}, ROW_GROUP_SIZE_BYTES '{_GROUP}'"
         )
         typed = ", ".join(f"CAST({quote(column.name)} AS {column.type}) AS {quote(column.name)}" for column in columns)
         copied = f"COPY (SELECT {typed} FROM ({query})) TO {literal(self._store.url(self._folder))}"
@@ -74,7 +77,7 @@ class PendingFiles:
             f"{copied} (FORMAT parquet, {how}, FILENAME_PATTERN {literal(name)}, OVERWRITE_OR_IGNORE, RETURN_STATS)"
             for name in names
         ]
-        answers = at_once(engines, statements, max(1, _WRITERS // len(columns)))
+        answers = at_once(engines, statements, max(1, min(_WRITERS, _COLUMNS // len(columns))))
         files = [file for answer in answers for file in self._told(answer, layout.partition_by)]
         by_name = {column.name: column for column in columns}
         refuse_partitions(files, [by_name[part] for part in layout.partition_by], layout.empty_is_null)
