@@ -105,5 +105,7 @@ def test_generated_pipelines_give_the_same(postgres: Any, chance: Random) -> Non
 
 def test_what_was_generated_is_all_that_holds() -> None:
     """Of 300 at least 290 have rows to compare (the others fail in both), and every step is among them."""
+    if not _seen:
+        pytest.skip("it counts what the test before it has run")
     assert _seen["compared"] >= EXAMPLES - 10, _seen
     assert set(_seen) >= PORTABLE
