@@ -125,6 +125,10 @@ REFUSED: list[tuple[Pipeline, Dialect, str]] = [
     ([("derive", {"v": "d = t"})], "postgres", "comparing DATE with VARCHAR"),
     ([("rename", {"t": "x" * 64})], "postgres", "is cut at 63 bytes in postgres"),
     ([("aggregate", {"compute": {"v": "sum(i) FILTER (WHERE o)"}})], "bigquery", "FILTER (WHERE ...) does not hold"),
+    ([("window", {"order": "m", "columns": {"s": {"function": "session", "of": "m", "gap": "interval 1 hour"}}})],
+     "postgres", "step window: * in a query does not hold"),
+    ([("deduplicate", {"by": "o", "similar": {"columns": ["t"]}})], "postgres", "step deduplicate: * in a query"),
+    ([("sql", "SELECT i FROM input")], "postgres", "the step sql does not hold in postgres, it does in duckdb"),
     ([("fill", {"columns": ["i"], "from_row": "previous", "order": "d"})], "postgres", "step fill: IGNORE NULLS"),
 ]  # fmt: skip
 

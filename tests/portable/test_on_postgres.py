@@ -81,6 +81,7 @@ many = settings(
 )  # fmt: skip
 
 
+@pytest.mark.timeout(1200)  # 40 s of a core, many more on a busy machine
 @many
 @given(st.randoms(use_true_random=True))
 def test_generated_pipelines_give_the_same(postgres: Any, chance: Random) -> None:
@@ -104,5 +105,7 @@ def test_generated_pipelines_give_the_same(postgres: Any, chance: Random) -> Non
 
 def test_what_was_generated_is_all_that_holds() -> None:
     """Of 300 at least 290 have rows to compare (the others fail in both), and every step is among them."""
+    if not _seen:
+        pytest.skip("it counts what the test before it has run")
     assert _seen["compared"] >= EXAMPLES - 10, _seen
     assert set(_seen) >= PORTABLE
