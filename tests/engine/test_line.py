@@ -218,6 +218,17 @@ def test_position_of_the_source_is_committed_with_the_rows(warehouse: DuckDB) ->
     assert table(warehouse, "SELECT position FROM raw._dataflow_state") == [('{"read": "page 7"}',)]
 
 
+@pytest.mark.parametrize("name", ["csv", "Parquet", "orders.json", "x.csv.gz"])
+def test_a_table_is_no_file_of_its_name(
+    warehouse: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"raw.{name}").write_text("other\n1\n")
+    for load_id in ("1", "2"):
+        run(warehouse, "append", [{"id": 1}], load_id=load_id, target=Table("raw", name))
+    assert table(warehouse, f'SELECT id FROM raw."{name}"') == [(1,), (1,)]
+
+
 def test_a_load_leaves_nothing_but_its_tables(warehouse: DuckDB) -> None:
     for one_shot in (False, True):
         kept = [Filter.model_validate("id > 1")]
