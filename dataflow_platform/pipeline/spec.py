@@ -130,8 +130,8 @@ class ChildStream(Spec):
     )
     type: str | None = Field(
         default=None,
-        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field that it "
-        "does not name fails the run; `json[]` when absent.",
+        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field "
+        "that it does not name fails the run; `json[]` when absent.",
     )
     load: str | dict[str, Any] | None = Field(
         default=None,

@@ -26,8 +26,8 @@ class ChildRows(Spec, Transformation):
     )
     type: str | None = Field(
         default=None,
-        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field that it "
-        "does not name fails the run; `json[]` when absent.",
+        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field "
+        "that it does not name fails the run; `json[]` when absent.",
     )
     value: str = Field(default="value", description="The column for elements that are no structures.")
 
