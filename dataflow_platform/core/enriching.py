@@ -5,8 +5,8 @@ from typing import Literal
 
 from dataflow_platform.core.load_plan import Column
 from dataflow_platform.core.projection import refuse_known
-from dataflow_platform.core.sql import literal, quote
-from dataflow_platform.core.transformation import flag
+from dataflow_platform.core.sql import quote
+from dataflow_platform.core.transformation import failing, flag
 
 _ANSWER = "_dataflow_answer"
 Misfit = Literal["fail", "quarantine", "null"]
@@ -27,7 +27,7 @@ def enriched(
     for field, name in taken.items():
         value = f"{answer}.{quote(field)}"
         if misfit == "fail":
-            value = f"CASE WHEN {unknown} THEN error({literal(said)}) ELSE {value} END"
+            value = f"CASE WHEN {unknown} THEN {failing(said)} ELSE {value} END"
         kept.append(f"{value} AS {quote(name)}")
     if misfit == "quarantine":
         kept.append(f"{unknown} AS {quote(flag(rule))}")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.load_plan import Column
+from dataflow_platform.core.sql import literal
 
 Rows = Literal["same", "fewer", "more", "anew"]
 """Each row stays one; some are left out; one may become several (or none); none is one of those that came."""
@@ -22,6 +23,14 @@ FLAG = "_dataflow_flag_"
 def flag(rule: str) -> str:
     """The column that says which rows break a rule of a step; it travels to the end of the steps."""
     return FLAG + rule
+
+
+MISFIT = "dataflow step: "
+
+
+def failing(said: str) -> str:
+    """SQL that fails the load with ``said``, words that hold no value of a row."""
+    return f"error({literal(MISFIT + said)})"
 
 
 @dataclass(frozen=True)

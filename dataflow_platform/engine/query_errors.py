@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import duckdb
 
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
+from dataflow_platform.core.transformation import MISFIT
 
 _DATA = (
     duckdb.ConversionException,
@@ -38,6 +39,13 @@ def explained(error: duckdb.Error, where: str) -> DataflowError | None:
     """The platform's error for a failed query of the line, None for what it does not know."""
     told = str(error).strip().splitlines()
     first = told[0] if told else type(error).__name__
+    if MISFIT in first:
+        return DataError(
+            "step.misfit",
+            first.partition(MISFIT)[2],
+            where=where,
+            fix="correct it at the source, or let the step set the row aside (misfit: quarantine) or take NULL",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return ConfigError(
             "engine.memory",

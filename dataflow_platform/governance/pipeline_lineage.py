@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from dataflow_platform.core.base import Column, RowShape
-from dataflow_platform.core.errors import DataflowError
+from dataflow_platform.core.errors import ConfigError, DataflowError
 from dataflow_platform.core.sql import quote
 from dataflow_platform.engine import step_functions, step_typing
 from dataflow_platform.engine.lineage import Origin, Relation, of_table, of_unknown_table
@@ -129,6 +129,9 @@ class PipelineLineage:
     def _behind_steps(self, stream: DeclaredStream, source: SourceColumns) -> tuple[Sequence[Column], Relation, str]:
         steps = stream.asset.steps
         tables = {name: self._columns_of(name) for step in steps for name in step.upstream()}
+        for name, known in tables.items():
+            if not known:
+                raise ConfigError("table.unknown", f"no column of {name} is known", fix="load it first")
         columns, lineage = self._typed(source.columns, stream, tables)
         added, more = self._added(stream, columns, lineage)
         every = Relation({**lineage.columns, **more.columns}, lineage.rows)

@@ -98,12 +98,26 @@ def _first(error: ValidationError, kind: type[BaseModel], document: Document, pa
         return ConfigError(
             "key.missing", f"'{name}' is missing", where=where, fix=f"add it: {name}: ...   (see docs/pipeline.md)"
         )
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return _untold(problem["ctx"], dotted(inner), where)
     return ConfigError(
         "value.type",
         f"'{dotted(inner) or 'value'}': {problem['msg'][0].lower()}{problem['msg'][1:]}",
         where=where,
         fix="correct the value; docs/pipeline.md names each field's type",
     )
+
+
+def _untold(told: Mapping[str, Any], place: str, where: Location) -> ConfigError:
+    """A value that may be of several kinds, and does not say of which."""
+    key = str(told["discriminator"]).rpartition(" ")[2].strip("'")
+    known = [word.strip("' ") for word in str(told.get("expected_tags", "")).split(",") if word]
+    if "tag" not in told:
+        return ConfigError("key.missing", f"'{place}' does not say `{key}`", where=where, fix=f"add {key}: ...")
+    return ConfigError(
+        "value.type", f"'{place}': there is no {key}: {told['tag']}", where=where,
+        fix=did_you_mean(str(told["tag"]), known, f"use one of: {', '.join(known)}"),
+    )  # fmt: skip
 
 
 def _fields(kind: type[BaseModel], path: Sequence[str | int]) -> list[str]:

@@ -94,3 +94,33 @@ def test_a_step_that_judges_rows_is_an_asset_check(yaml_project: Write) -> None:
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process()
     (check,) = [found for found in result.get_asset_check_evaluations() if found.check_name == "cast_amount"]
     assert (check.passed, check.metadata["failing rows"].value) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "fix"),
+    [
+        ("{land: {as: contry}}", "value.type", "did you mean 'country'?"),
+        ("{land: {misfit: 'null'}}", "key.missing", "add as: ..."),
+    ],
+)
+def test_a_value_that_does_not_say_what_it_is(yaml_project: Write, form: str, code: str, fix: str) -> None:
+    folder = yaml_project(DECLARED.replace("- join", f"- normalise: {form}\n        - join", 1))
+    (error,) = load_folder(folder / "defs").built.problems
+    assert (error.code, error.where.line) == (code, 16)
+    assert fix in error.fix
+
+
+def test_what_a_step_fails_with_is_told_in_its_own_words_also_where_a_value_is_masked(yaml_project: Write) -> None:
+    steps = "- normalise: {land: {as: country}}\n        - mask: {amount: 'null'}\n        - join"
+    folder = yaml_project(
+        DECLARED.replace("- join", steps, 1).replace("compute: {total: sum(amount)}", "compute: {n: count(*)}")
+    )
+    (folder / "inbox").mkdir()
+    (folder / "inbox" / "orders.csv").write_text("id,land,amount\n1,Atlantis,5\n")
+    (folder / "inbox" / "countries.csv").write_text("code,name\nde,Germany\n")
+    defs = load_folder(folder / "defs").built.definitions()
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(raise_on_error=False)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    told = str(failed.step_failure_data.user_failure_data or failed.step_failure_data.error)
+    assert "[step.misfit] a value of land is no country" in told
+    assert "Atlantis" not in told

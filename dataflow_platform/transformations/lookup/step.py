@@ -13,9 +13,9 @@ from dataflow_platform.core.base import Column, EngineFunction, Promise, Referen
 from dataflow_platform.core.errors import ConfigError, did_you_mean
 from dataflow_platform.core.keyed_client import KeyedClient
 from dataflow_platform.core.projection import found, names_of, refuse_known
-from dataflow_platform.core.sql import find_column, literal, literal_as_written, qualified, quote
+from dataflow_platform.core.sql import find_column, literal_as_written, qualified, quote
 from dataflow_platform.core.table_name import TableName
-from dataflow_platform.core.transformation import flag
+from dataflow_platform.core.transformation import failing, flag
 from dataflow_platform.transformations.lookup.api import OUTCOME, Answers, Api
 from dataflow_platform.transformations.lookup.reference_file import ReferenceFile
 
@@ -182,8 +182,8 @@ class Lookup(Spec, Transformation):
         if new in self.default:
             return f"CASE WHEN {unknown} THEN {literal_as_written(self.default[new])} ELSE {value} END"
         if self._judged == "fail":
-            said = literal(f"a key of {' and '.join(self._by)} is not known to {self._where}")
-            return f"CASE WHEN {unknown} THEN error({said}) ELSE {value} END"
+            said = failing(f"a key of {' and '.join(self._by)} is not known to {self._where}")
+            return f"CASE WHEN {unknown} THEN {said} ELSE {value} END"
         return value
 
     def _from_api(self, kept: list[str], key: str, asked: str) -> str:

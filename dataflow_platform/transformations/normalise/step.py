@@ -11,7 +11,7 @@ from dataflow_platform.core.distinct_values import per_distinct
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.projection import found
 from dataflow_platform.core.sql import literal, quote
-from dataflow_platform.core.transformation import flag
+from dataflow_platform.core.transformation import failing, flag
 from dataflow_platform.transformations.normalise.forms import BY_VALUE, AsDate, AsMinMax, AsZScore, ByValue, Form
 
 _MADE = "_dataflow_normal_"
@@ -71,8 +71,8 @@ class Normalise(RootModel[dict[str, Form]], Transformation):
             if misfit == "quarantine":
                 flags.append(f"{failed} AS {quote(flag(f'normalise_{name.lower()}'))}")
             elif misfit == "fail":
-                said = literal(f"a value of {column.name} is no {form.as_}")
-                result = f"CASE WHEN {failed} THEN error({said}) ELSE {result} END"
+                said = failing(f"a value of {column.name} is no {form.as_}")
+                result = f"CASE WHEN {failed} THEN {said} ELSE {result} END"
             made[column.name] = result
         kept = [f"{made.get(each.name, f'input.{quote(each.name)}')} AS {quote(each.name)}" for each in columns]
         inner = f"SELECT input.*, {', '.join(below)} FROM input"
