@@ -1,5 +1,6 @@
 """Shared by all tests: the fixtures of tests/fixtures and a DAGSTER_HOME of the session's own."""
 
+import multiprocessing.util
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             demo = "demo_estate" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.xdist_group("demo_estate" if demo else str(item.path)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_socket_paths() -> None:
+    """Where processes meet is settled before a test moves the temporary folder: a socket's path has 108 bytes."""
+    multiprocessing.util.get_temp_dir()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -139,7 +139,7 @@ def test_files_and_folders_this_user_may_not_read(
 ) -> None:
     root = tmp_path_factory.mktemp("closed")
     for folder in (root, *root.parents):
-        if folder.stat().st_uid == 0 and folder.name.startswith(("pytest", "closed")):
+        if folder.stat().st_uid == 0 and folder.name.startswith(("pytest", "popen", "closed")):
             folder.chmod(0o755)
     put(root, "in/a.csv", b"id\n1\n")
     failure(root, connection, stream("no/*.csv"))  # everything is imported before the user changes

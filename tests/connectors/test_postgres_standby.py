@@ -122,12 +122,8 @@ def test_tables_and_queries_are_read_from_a_standby(
         # A quarter of 1 to 2400, and ten ones.
         wanted = (2410, 2400 * 2401 / 2 / 4 + 10)
         assert connection.execute("SELECT count(*), sum(amount)::DOUBLE FROM raw.big").fetchone() == wanted
-
-
-def test_nothing_is_asked_that_a_standby_refuses(standby: tuple[PostgresServer, PostgresServer, str]) -> None:
-    _, replica, _ = standby
     said = replica.log.read_text(errors="replace")
-    assert "COPY" in said  # the log is that of the test above
+    assert "COPY" in said  # the log has what was asked
     for word in ("ERROR:", "during recovery", "LOCK TABLE", "CREATE TEMP", "FOR UPDATE", "FOR SHARE"):
         assert word not in said, word
 
