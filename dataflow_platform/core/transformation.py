@@ -25,7 +25,7 @@ def flag(rule: str) -> str:
     return FLAG + rule
 
 
-MISFIT = "dataflow step: "
+MISFIT = "a step finds that "
 
 
 def failing(said: str) -> str:
