@@ -88,14 +88,19 @@ class Access(SqlSource):
             for name, page in sorted(opened.tables().items()):
                 told = table(opened.pages, page)
                 columns = tuple(CatalogueColumn(field.name, field.words) for field in told.fields)
-                found.append(CatalogueTable(join_name(None, name), None, name, "table", columns, told.key, told.row_count))
+                found.append(
+                    CatalogueTable(join_name(None, name), None, name, "table", columns, told.key, told.row_count)
+                )
         return found
 
     def described(self, connection: Any, schema: str | None, table: str) -> list[tuple[str, str | None, str]]:
         """Name, kind and type words of every column; [] where there is no such table."""
         if schema or table not in connection.tables():
             return []
-        return [(field.name, kinds.kind_of_words(field.words, _KINDS), field.words) for field in connection.table(table).fields]
+        return [
+            (field.name, kinds.kind_of_words(field.words, _KINDS), field.words)
+            for field in connection.table(table).fields
+        ]
 
     def described_query(self, connection: Any, query: str) -> NoReturn:
         """ConfigError ``access.query``: the file has no server that could run it."""

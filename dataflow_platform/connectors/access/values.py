@@ -9,7 +9,7 @@ from uuid import UUID
 from dataflow_platform.connectors.access.pages import Pages, damaged
 from dataflow_platform.connectors.access.table import Field
 
-_EPOCH = dt.datetime(1899, 12, 30)
+_EPOCH = dt.datetime.combine(dt.date(1899, 12, 30), dt.time())  # of no zone
 _MILLISECONDS_A_DAY = 86_400_000
 _COMPRESSED = b"\xff\xfe"
 _INLINE, _ONE_PAGE = 0x80000000, 0x40000000
@@ -97,6 +97,7 @@ _READERS: dict[str, Reader] = {
     "text": _text, "binary": bytes, "currency": _money, "date/time": _moment, "date/time extended": _long_moment,
     "guid": lambda told: UUID(bytes_le=told[:16]),
 }  # fmt: skip
+
 
 def written(value: object) -> str:
     """Any value as text, for a column that is read as such."""
