@@ -248,12 +248,13 @@ def test_what_is_not_there(tmp_path: Path, engine: duckdb.DuckDBPyConnection) ->
 
 def _by_mdbtools(path: Path, name: str) -> list[dict[str, str]]:
     if not shutil.which("mdb-export"):
-        pytest.skip("needs mdbtools (Debian package mdbtools)")
+        pytest.skip("mdb-export is not installed: apt-get install mdbtools")
     command = ["mdb-export", "-b", "raw", str(path), name]
     done = subprocess.run(command, capture_output=True, check=True)
     return list(csv.DictReader(io.StringIO(done.stdout.decode(errors="replace"), newline="")))
 
 
+@pytest.mark.mdbtools
 def test_mdbtools_reads_the_same(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
     """Another reader of the format finds the same in files of Access, and in those laid out by hand."""
     path = unpacked(tmp_path, "merchant_taylors.mdb")

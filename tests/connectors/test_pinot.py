@@ -49,8 +49,9 @@ def test_every_type(stub: PinotStub, engine: duckdb.DuckDBPyConnection, ran_agai
     }  # fmt: skip
     stub.table(
         "types", columns,
-        f"VALUES (-2147483648, 9223372036854775807, 0.1, 0.30000000000000004, '1234567890123456789012345678.0123456789', "
-        f"true, {MILLISECONDS}, '', '{{\"a\": 1.10}}', '\\x00\\xFF'::BLOB, [1, 9007199254740993], 'naïve'), "
+        "VALUES (-2147483648, 9223372036854775807, 0.1, 0.30000000000000004, "
+        f"'1234567890123456789012345678.0123456789', true, {MILLISECONDS}, '', "
+        "'{\"a\": 1.10}', '\\x00\\xFF'::BLOB, [1, 9007199254740993], 'naïve'), "
         "(NULL, NULL, 'NaN', '-Infinity', NULL, NULL, NULL, NULL, NULL, NULL, [], NULL)",
     )  # fmt: skip
     source = pinot(stub)
