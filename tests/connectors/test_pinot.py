@@ -232,6 +232,12 @@ def test_login(stub: PinotStub, engine: duckdb.DuckDBPyConnection, given: dict[s
         assert not {"wrong", base64.b64encode(b"reader:wrong").decode()} & set(str(caught.value).split())
 
 
+def test_no_secret_in_what_a_broker_says(stub: PinotStub, engine: duckdb.DuckDBPyConnection) -> None:
+    stub.change = lambda step, answer: 503
+    with pytest.raises(TransientError, match=r"you are Bearer \*\*\*"):
+        read(pinot(stub, token="hush-hush"), engine, stream("orders"))
+
+
 def test_tls(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
     for name, content in certificates().items():
         (tmp_path / name).write_bytes(content)
