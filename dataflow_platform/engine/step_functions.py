@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,9 @@ class StepFunctions:
             with self._noted():
                 return _fitting(function, wanted, [column.combine_chunks() for column in columns])
 
+        # DuckDB counts the parameters it sees: `*columns` is one to it.
+        places = [Parameter(f"column_{place}", Parameter.POSITIONAL_ONLY) for place, _ in enumerate(function.takes)]
+        call.__signature__ = Signature(places)  # type: ignore[attr-defined]
         return call
 
     def _arrow_type(self, kind: str) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
+from unittest import mock
 
 import pandas as pd  # type: ignore[import-untyped]
 import pandera.pandas as pa
@@ -13,6 +14,8 @@ import pandera.polars as pp
 import polars as pl
 import pyarrow
 from hypothesis import strategies as st
+from pandera.backends.polars.base import PolarsSchemaBackend
+from pandera.errors import FailureCaseMetadata
 
 Flavour = Literal["pandas", "polars"]
 DAYS = st.dates(date(2020, 1, 1), date(2020, 1, 5))
@@ -32,7 +35,7 @@ class Kind:
 
 
 # Letters on which dialects of regular expressions differ: digits, blanks and letters beyond ASCII, and line ends.
-LETTERS = "abN1_ 'é٣\n\tſK-"
+LETTERS = "abN1_ 'é٣\n\tſK-"  # noqa: RUF001
 TEXT = st.text(LETTERS, max_size=4)
 FLOATS = st.one_of(st.integers(-3, 3).map(float), st.just(float("nan")), st.just(-0.0), st.floats(-4, 4, width=16))
 KINDS = {
@@ -75,6 +78,17 @@ class Case:
         rows = len(next(iter(self.values.values())))
         return pyarrow.table({"_row": pyarrow.array(range(rows), pyarrow.int32()), **arrays})
 
+    def column(self, name: str) -> Any:
+        """What the schema asks of a column."""
+        return self.schema.columns.get(name) or self.schema.columns[f"^{name}$"]
+
+    def filled(self, name: str, row: int) -> Any:
+        """A cell as the schema sees it; None where it is missing."""
+        cell, default = self.values[name][row], self.column(name).default
+        if cell is None or cell != cell:
+            return default
+        return cell + 0.0 if isinstance(cell, float) else cell  # -0.0 is 0.0
+
     def frame(self) -> Any:
         """The data as Pandera gets it."""
         if self.flavour == "polars":
@@ -83,30 +97,32 @@ class Case:
         return pd.DataFrame(series)
 
 
+def _called(name: str, value: Any, more: dict[str, Any]) -> Any:
+    return getattr(pa.Check, name)(value, **more)
+
+
 def built_ins(kind: Kind, flavour: Flavour) -> st.SearchStrategy[Any]:
     """Any built-in check that a column of ``kind`` can be asked."""
     bound = kind.bounds
     keeps = kind.name in ("float", "text") or flavour == "polars"
     common = st.fixed_dictionaries({"ignore_na": st.booleans() if keeps else st.just(True)})
-    Check = pa.Check
     made = [
-        st.builds(lambda op, value, more: getattr(Check, op)(value, **more), st.sampled_from(["eq", "ne"]), bound, common),
+        st.builds(_called, st.sampled_from(["eq", "ne"]), bound, common),
         st.builds(
-            lambda values, op, more: getattr(Check, op)(values, **more),
-            st.lists(bound, min_size=1, max_size=3), st.sampled_from(["isin", "notin"]), common,
+            _called, st.sampled_from(["isin", "notin"]), st.lists(bound, min_size=1, max_size=3), common,
         ),
-        st.builds(lambda values: Check.unique_values_eq(values), st.lists(bound, min_size=1, max_size=3)),
+        st.builds(lambda values: pa.Check.unique_values_eq(values), st.lists(bound, min_size=1, max_size=3)),
     ]  # fmt: skip
     if kind.name != "bool":
         made.append(
             st.builds(
-                lambda op, value, more: getattr(Check, op)(value, **more),
+                _called,
                 st.sampled_from(["gt", "ge", "lt", "le"]), bound, common,
             )
         )  # fmt: skip
         made.append(
             st.builds(
-                lambda pair, low, high: Check.in_range(*sorted(pair), include_min=low, include_max=high),
+                lambda pair, low, high: pa.Check.in_range(*sorted(pair), include_min=low, include_max=high),
                 st.tuples(bound, bound).filter(lambda pair: pair[0] != pair[1]), st.booleans(), st.booleans(),
             )
         )  # fmt: skip
@@ -119,11 +135,11 @@ def _of_texts(common: Any) -> list[st.SearchStrategy[Any]]:
     size = st.integers(0, 4)
     return [
         st.builds(
-            lambda op, pattern, more: getattr(pa.Check, op)(pattern, **more),
+            _called,
             st.sampled_from(["str_matches", "str_contains"]), st.sampled_from(PATTERNS), common,
         ),
         st.builds(
-            lambda op, text, more: getattr(pa.Check, op)(text, **more),
+            _called,
             st.sampled_from(["str_startswith", "str_endswith"]), TEXT, common,
         ),
         st.builds(lambda low, more: pa.Check.str_length(low, low + more), size, size),
@@ -196,6 +212,7 @@ def _frame_schema(draw: Any, module: Any, columns: dict[str, Any], of: dict[str,
     return module.DataFrameSchema(columns, **more)
 
 
+_NO_REPORT = FailureCaseMetadata(failure_cases=None, message={}, error_counts={})
 Key = tuple[str | None, str | int]
 """A column (None: the frame) with the number of its check, or the word for what else is asked of it."""
 
@@ -203,7 +220,9 @@ Key = tuple[str | None, str | int]
 def pandera_finds(case: Case) -> dict[Key, list[int] | None]:
     """What fails, with the numbers of the rows; None where Pandera lists no rows."""
     found: dict[Key, list[int] | None] = {}
-    with warnings.catch_warnings():
+    # Making its report, Pandera fails on some mixtures of types; the single errors are all that is asked of it.
+    unreported = mock.patch.object(PolarsSchemaBackend, "failure_cases_metadata", return_value=_NO_REPORT)
+    with warnings.catch_warnings(), unreported:
         warnings.simplefilter("ignore")
         try:
             case.schema.validate(case.frame(), lazy=True)
