@@ -80,7 +80,8 @@ class Case:
 
     def column(self, name: str) -> Any:
         """What the schema asks of a column."""
-        return self.schema.columns.get(name) or self.schema.columns[f"^{name}$"]
+        named = self.schema.columns
+        return named.get(name) or named.get(f"^{name}$") or pa.Column()
 
     def filled(self, name: str, row: int) -> Any:
         """A cell as the schema sees it; None where it is missing."""
@@ -127,16 +128,18 @@ def built_ins(kind: Kind, flavour: Flavour) -> st.SearchStrategy[Any]:
             )
         )  # fmt: skip
     if kind.name == "text":
-        made += _of_texts(common)
+        made += _of_texts(common, flavour)
     return st.one_of(made)
 
 
-def _of_texts(common: Any) -> list[st.SearchStrategy[Any]]:
+def _of_texts(common: Any, flavour: Flavour) -> list[st.SearchStrategy[Any]]:
+    # Neither is known to polars.
+    known = [pattern for pattern in PATTERNS if flavour == "pandas" or pattern not in ("(?=a)a", "a{,2}b")]
     size = st.integers(0, 4)
     return [
         st.builds(
             _called,
-            st.sampled_from(["str_matches", "str_contains"]), st.sampled_from(PATTERNS), common,
+            st.sampled_from(["str_matches", "str_contains"]), st.sampled_from(known), common,
         ),
         st.builds(
             _called,
@@ -180,6 +183,16 @@ def cases(draw: Any, flavour: Flavour) -> Case:
         cells = st.one_of(st.none(), kind.values) if draw(st.booleans()) else kind.values
         values[name], of[name] = draw(st.lists(cells, min_size=rows, max_size=rows)), kind
         more = draw(_column_settings(kind, flavour))
+        chance = draw(st.integers(0, 9))
+        if chance == 0 and (number == 0 or flavour == "pandas"):
+            columns[name], of[name], values[name] = _coerced(draw, module, flavour, rows)
+            continue
+        if chance == 1:
+            continue  # a column the schema does not name
+        if chance == 2:
+            wrong = KINDS["bool" if kind.name != "bool" else "text"]
+            columns[name] = module.Column(getattr(wrong, flavour), nullable=True)
+            continue
         columns["^c0$" if more.get("regex") and number == 0 else name] = module.Column(
             getattr(kind, flavour) if draw(st.booleans()) or "default" in more else None,
             draw(st.lists(st.one_of(built_ins(kind, flavour), own_functions(kind, flavour)), max_size=3)),
@@ -198,14 +211,37 @@ def _column_settings(kind: Kind, flavour: Flavour) -> st.SearchStrategy[dict[str
     return st.fixed_dictionaries({"nullable": st.booleans()}, optional=optional)
 
 
+def _coerced(draw: Any, module: Any, flavour: Flavour, rows: int) -> tuple[Any, Kind, list[Any]]:
+    """A column of texts, or of numbers, that the schema reads as something else."""
+    given, wanted, cells = draw(
+        st.sampled_from(
+            [
+                ("text", "int", ["1", "-2", "x", "", "3x", "7"]),
+                ("text", "float", ["1", "2.5", "x", "-1e2", ""]),
+                ("int", "float", [1, 2, 3]),
+                ("int", "text", [1, -2]),
+                ("float", "int", [1.0, -2.0]),
+                ("bool", "int", [True, False]),
+            ]
+        )
+    )
+    checks = [pa.Check.gt(0)] if wanted != "text" else [pa.Check.str_length(1)]
+    # Gaps, and what they become in another type, are for tests of their own.
+    values = draw(st.lists(st.sampled_from(cells), min_size=rows, max_size=rows))
+    return module.Column(getattr(KINDS[wanted], flavour), checks, coerce=True), KINDS[given], values
+
+
 def _frame_schema(draw: Any, module: Any, columns: dict[str, Any], of: dict[str, Kind]) -> Any:
     more: dict[str, Any] = {}
     if draw(st.booleans()):
-        more["unique"] = list(of)[: draw(st.integers(1, len(of)))]
+        more["unique"] = [name for name in of if name in columns] or None
     if draw(st.booleans()):
         more["strict"] = draw(st.sampled_from([True, "filter"]))
+    more["ordered"] = draw(st.booleans())
+    if draw(st.booleans()):
+        columns = dict(reversed(columns.items()))
     kinds = {kind.name for kind in of.values()}
-    if len(kinds) == 1 and draw(st.booleans()):
+    if len(kinds) == 1 and not any(column.coerce for column in columns.values()) and draw(st.booleans()):
         (kind,) = {kind.name: kind for kind in of.values()}.values()
         if kind.name not in ("text", "bool"):
             more["checks"] = [pa.Check.gt(draw(kind.bounds))]
@@ -236,6 +272,8 @@ def pandera_finds(case: Case) -> dict[Key, list[int] | None]:
 def _key(error: Any, case: Case) -> Key:
     frame = isinstance(error.schema, pa.DataFrameSchema | pp.DataFrameSchema)
     column = None if frame else str(error.column_name or error.schema.name)
+    if frame and "coerce_dtype" in str(error.check):
+        column = str(error.failure_cases.columns[0])  # polars coerces in the frame
     what: str | int = str(error.check).partition("(")[0] if isinstance(error.check, str) else int(error.check_index)
     return column, what
 

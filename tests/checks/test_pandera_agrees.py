@@ -90,9 +90,32 @@ def _judged(engine: duckdb.DuckDBPyConnection, rules: dict[Key, Rule]) -> dict[K
     return {key: value for key, value in found.items() if value[0]}
 
 
+DIFFERENCES = {
+    "a value that cannot be coerced": "fails the rule `coerce`, and no other looks at it; Pandera leaves the whole "
+    "column as it came, calls its type wrong, and its checks on it fail as such",
+    "columns": "unknown columns and their order are two rules; pandera.polars stops at the first of both",
+    "duplicates": "rows without a value are told like others; pandera.pandas leaves them out of its list",
+    "exclude_first": "rows have no order, so it is not said which row of a key is the first; their number is the same",
+    "width": "int64 is any integer and float64 any float; `coerce` looks at the width of integers",
+    "gaps": "a nullable float takes integers, and a pandas timestamp takes dates; that is what pandas makes of them",
+    "pd.NA": "with ignore_na=False a missing value fails whatever its type; in pandas' Int64 it depends on the others",
+    "lossless": "'1.5' and 1.5 are no int, 7 and 'abc' no bool; pandas and polars cut and guess",
+    "absent": "a required column that is not there stops the load before it reads; Pandera reports it",
+    "unique on absent columns": "refused; Pandera leaves them out of the key",
+    "flags": "n_failure_cases, unique_column_names, title and metadata change no verdict",
+}
+"""What we answer otherwise on purpose."""
+
+
 def compared(case: Case, ours: dict[Key, Any], theirs: dict[Key, Any]) -> Iterator[str]:
     """Where the two differ, in words."""
+    unread = {column for column, what in ours if what == "coerce_dtype"}
+    shape = {(None, "column_ordered"), (None, "column_in_schema")}
     for key in {*ours, *theirs}:
+        if key[0] in unread and key[1] != "coerce_dtype":
+            continue  # DIFFERENCES: a value that cannot be coerced
+        if case.flavour == "polars" and key in shape and shape & {*theirs}:
+            continue  # DIFFERENCES: columns
         if key not in theirs:
             yield f"{key}: only we find {ours[key]}"
         elif key not in ours:
@@ -122,10 +145,17 @@ def _listed_alike(case: Case, key: Key, ours: list[int], theirs: list[int]) -> t
 
 @pytest.mark.parametrize("flavour", ["pandas", "polars"])
 def test_generated_schemas_break_on_the_same_rows(engine: duckdb.DuckDBPyConnection, flavour: Any) -> None:
+    failed: list[int] = []
+
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(cases(flavour))
     def agree(case: Case) -> None:
-        differ = list(compared(case, we_find(engine, case), pandera_finds(case)))
+        ours = we_find(engine, case)
+        failed.append(len(ours))
+        differ = list(compared(case, ours, pandera_finds(case)))
         assert not differ, (differ, case)
 
     agree()
+    # The cases are worth something: about three in four break a rule, and some break several.
+    assert sum(map(bool, failed)) > 150
+    assert sum(failed) > 300

@@ -61,8 +61,8 @@ class Code(RuleCode):
             return Decision(int(not failing), f"'{said}' {'holds' if failing else 'does not hold'}", tolerated=False)
         return Decision(sum(failing), f"{sum(failing):,} of {len(failing):,} rows break '{said}'")
 
-    def _judge(self, *columns: Any) -> "pa.Array":
-        """TRUE for each row that breaks the check."""
+    def _judge(self, *columns: Any) -> Any:
+        """An Arrow array: TRUE for each row that breaks the check."""
         import pyarrow as pa
 
         rows = len(columns[0])
@@ -113,7 +113,7 @@ class Code(RuleCode):
         return [not passes for passes in answers.to_list()]
 
     def _by_pandas(self, table: "pa.Table") -> list[bool] | bool:
-        import pandas as pd
+        import pandas as pd  # type: ignore[import-untyped]
 
         frame = _typed(table.to_pandas(), self.seen)
         found = self.check(frame, self.key)

@@ -83,7 +83,7 @@ def parts(declared: Declared, asked: Asked, whole: frozenset[str]) -> Iterator[P
 
 
 def _tells(declared: Declared, schema: Any) -> bool:
-    return (getattr(schema, "on_missing", None) or declared.schema.on_missing_columns) == "warn"
+    return bool((getattr(schema, "on_missing", None) or declared.schema.on_missing_columns) == "warn")
 
 
 def _present(found: Seen) -> Test:

@@ -30,8 +30,8 @@ _PLACE = {True: "count(*)", False: "row_number()"}
 
 def _key(seen: Seen, declared: Declared) -> str:
     # pandas has one word for NaN and for a missing value; to polars they differ.
-    one_word = seen.is_float and declared.flavour == "pandas"
-    return f"nullif({seen.value}, CAST('NaN' AS {seen.column.type}))" if one_word else seen.value
+    one_word = seen.is_float and seen.unread is None and declared.flavour == "pandas"
+    return f"nullif({seen.value}, CAST('NaN' AS {seen.column.type}))" if one_word else seen.key
 
 
 def _verdict(keys: str, names: Sequence[str], all_of_them: bool) -> str:

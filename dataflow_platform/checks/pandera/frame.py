@@ -25,7 +25,8 @@ def shape_parts(declared: Declared) -> Iterator[Part]:
 
         def jointly(columns: Sequence[Column], key: Sequence[str] = tuple(key)) -> Test:
             found = {each.name: each for each in every(declared, columns)}
-            return repeats([found[column_of(name, columns).name] for name in key], declared, schema)
+            there = [column for column in columns if column.name in found]
+            return repeats([found[column_of(name, there).name] for name in key], declared, schema)
 
         yield Part("_".join(["unique", *key]), None, None, jointly)
 
@@ -41,8 +42,10 @@ def check_parts(declared: Declared, whole: frozenset[str]) -> Iterator[Part]:
 
 
 def _check_test(declared: Declared, check: Any, seen: Sequence[Seen], whole: bool) -> Test:
+    if not seen:
+        return fact(code.words(check), True, "there is no column to look at")
     operation = None if whole else built_in_name(check)
-    if operation in built_in.ROW_WISE and seen:
+    if operation in built_in.ROW_WISE:
         # As Pandera does: the check on each column, and a row breaks it where one of its values does.
         found = [built_in.test(check, str(operation), each, declared.flavour) for each in seen]
         tests = [test for test in found if test is not None]

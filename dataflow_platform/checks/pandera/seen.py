@@ -31,8 +31,16 @@ class Seen:
 
     @property
     def missing(self) -> str:
-        """SQL, TRUE where there is no value; NaN is none."""
-        return f"{self.value} IS NULL OR isnan({self.value})" if self.is_float else f"{self.value} IS NULL"
+        """SQL, TRUE where there is no value; NaN is none, one that cannot be coerced is one."""
+        absent = f"{self.value} IS NULL OR isnan({self.value})" if self.is_float else f"{self.value} IS NULL"
+        return f"({absent}) AND NOT ({self.unread})" if self.unread else absent
+
+    @property
+    def key(self) -> str:
+        """SQL of what tells values apart; a value that cannot be coerced is told apart as it came."""
+        if self.unread is None:
+            return self.value
+        return f"coalesce(CAST({self.value} AS VARCHAR), CAST({sql.quote(self.name)} AS VARCHAR))"
 
     @property
     def is_float(self) -> bool:
