@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from dataflow_platform.checks.pandera.declared import Flavour
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.checks.pandera.private_names import built_in
 from dataflow_platform.checks.pandera.seen import Seen
 from dataflow_platform.core import sql
