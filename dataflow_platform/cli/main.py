@@ -14,6 +14,7 @@ VERBS = {
     "checks": "dataflow_platform.cli.plugins:checks",
     "connections": "dataflow_platform.cli.connections:connections",
     "connectors": "dataflow_platform.cli.connectors:connectors",
+    "contract": "dataflow_platform.cli.contract:contract",
     "demo": "dataflow_platform.cli.demo:demo",
     "docs": "dataflow_platform.cli.docs:docs",
     "impact": "dataflow_platform.cli.impact:impact",
