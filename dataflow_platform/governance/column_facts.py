@@ -1,7 +1,7 @@
 """What is true of every row of a stream, column by column: the evidence a drafted contract stands on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow_platform.checks import family
@@ -37,8 +37,9 @@ _LONGEST_LISTED = 60
 class ColumnFacts:
     """One column. ``least`` and ``greatest``: numbers as they are, dates and times as ISO text, else None.
 
-    ``different`` is exact where ``exact``; ``values`` are all there are, where they are few, the rarest of them there
-    ``rarest`` times; ``shape`` is the name of a format in ``FORMATS`` that every text has; ``nans`` counts NaN, which is no NULL; ``finite``: no infinity.
+    ``different`` is exact where ``exact``. ``values`` are all there are, where they are few, the rarest of them there
+    ``rarest`` times. ``shape`` names a format in ``FORMATS`` that every text has. ``nans`` counts NaN, which is no
+    NULL; ``finite``: no infinity.
     """
 
     name: str
@@ -64,13 +65,13 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class RowFacts:
-    """A stream's rows. ``whole`` is False where reading ended at the limit. ``keys``: sets of columns, all different."""
+    """A stream's rows; ``whole`` is False where reading ended at the limit, ``keys`` are columns no two rows share."""
 
     stream: str
     rows: int
     whole: bool
     columns: tuple[ColumnFacts, ...]
-    keys: tuple[tuple[str, ...], ...] = field(default=())
+    keys: tuple[tuple[str, ...], ...] = ()
 
 
 def facts_of(load: StreamLoad, limit: int) -> RowFacts:
@@ -85,7 +86,7 @@ def _facts(session: Session, query: str, load: StreamLoad, limit: int) -> RowFac
     types = {str(name): str(kind) for name, kind, *_ in described}
     rows, columns = _counted(session, types)
     columns = _looked_into(session, rows, columns)
-    keys = ()
+    keys: tuple[tuple[str, ...], ...] = ()
     if len(load.stream.primary_key) > 1 and set(load.stream.primary_key) <= types.keys() and rows:
         keys = _different(session, rows, load.stream.primary_key)
     return RowFacts(load.stream.name, rows, rows < limit, columns, keys)

@@ -46,7 +46,10 @@ def as_pandera(drafted: Draft) -> str:
     for sentence in (*drafted.left_out, _WARNED):
         lines += ["", *_wrapped(sentence)]
     lines += ['"""', ""]
-    standard = [*(["import datetime"] * ("datetime." in code)), *(["from typing import Annotated"] * ("Annotated[" in code))]
+    standard = [
+        *(["import datetime"] * ("datetime." in code)),
+        *(["from typing import Annotated"] * ("Annotated[" in code)),
+    ]
     lines += [*standard, *([""] if standard else []), "import pandera.polars as pa"]
     lines += [*(["import polars as pl"] * ("pl." in code)), "", ""]
     lines += [f"class {class_name(drafted.facts.stream)}(pa.DataFrameModel):"]

@@ -5,7 +5,20 @@ from typing import Any
 
 import yaml
 
+from dataflow_platform.checks import word
 from dataflow_platform.governance.contract_draft import Draft, DraftedRule
+
+
+class _OneLine(yaml.SafeDumper):
+    """Writes a text with a line break in double quotes, which is the one way that takes one line."""
+
+
+_OneLine.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None
+    ),
+)
 
 
 def as_yaml(drafted: Draft) -> str:
@@ -34,14 +47,15 @@ def _entry(column: str, rule: DraftedRule) -> dict[str, Any]:
     if rule.kind == "length":
         quoted = '"' + column.replace('"', '""') + '"'
         sql = f"length({quoted}) = {rule.settings['length']}"
-        return {"expression": {"sql": sql, "name": f"length_{column}", "severity": rule.severity}}
+        return {"expression": {"sql": sql, "name": word(f"length_{column}"), "severity": rule.severity}}
     return {rule.kind: {"column": column, **rule.settings, "severity": rule.severity}}
 
 
 def _flow(entry: dict[str, Any]) -> str:
     """``not_null: id`` or ``in_range: {column: id, min: 0}``, in one line."""
     ((kind, value),) = entry.items()
-    return f"{kind}: {yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=2**20).splitlines()[0]}"
+    text = yaml.dump(value, Dumper=_OneLine, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20)
+    return f"{kind}: {text.splitlines()[0]}"
 
 
 def _one_line(text: str) -> str:
