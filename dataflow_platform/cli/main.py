@@ -22,6 +22,7 @@ VERBS = {
     "load-strategies": "dataflow_platform.cli.plugins:load_strategies",
     "plan": "dataflow_platform.cli.plan:plan",
     "quarantine": "dataflow_platform.cli.quarantine:quarantine",
+    "quality": "dataflow_platform.cli.quality:quality",
     "run": "dataflow_platform.cli.run:run",
     "setup": "dataflow_platform.cli.setup:setup",
     "state": "dataflow_platform.cli.state:state",
