@@ -34,6 +34,7 @@ class Code(RuleCode):
         name = built_in(check)
         self.whole = whole or bool(check.groupby) or hasattr(check, "samples") or name == "unique_values_eq"
         self._trusted = bool(check.element_wise) or name is not None
+        self._marked = False
         columns = ", ".join(f"{each.value} AS {sql.quote(each.name)}" for each in self.seen)
         self.takes = f"SELECT {columns or '1 AS nothing'} FROM staged"
         self.violation: str | None = None
@@ -47,6 +48,9 @@ class Code(RuleCode):
 
     def needs_all(self) -> bool:
         """True where no answer on a part of the rows would do."""
+        if self.whole and self._marked and self.broken is None:
+            # Some batches looked as if rows could be judged alone: what they marked means nothing.
+            self.broken = f"'{self.check.name}' compares rows with one another; name it under `whole`"
         return self.whole and self.broken is None
 
     def decide(self, rows: "pa.RecordBatchReader") -> Decision:
@@ -76,6 +80,7 @@ class Code(RuleCode):
                 self.whole = True
                 return nothing
             self._trusted = True
+            self._marked = self._marked or any(failing)
         except Exception as error:  # noqa: BLE001  # a person's own code may fail with anything
             self.broken = _told(error)
             return nothing
