@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.checks import column_of, rule, rule_names
+from dataflow_platform.checks import RowCheck, column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
-class ForeignKey(Check):
+class ForeignKey(RowCheck):
     """A column whose values all appear in a column of another table of the destination."""
 
     reads_tables: ClassVar[bool] = True

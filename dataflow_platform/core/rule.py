@@ -24,3 +24,7 @@ class Rule:
     at_most: float = 0.0
     at_most_is_share: bool = False
     description: str = ""
+    shows: tuple[str, ...] = ()
+    """Columns to look at where a row breaks it."""
+    quarantines: bool = True
+    """Of a ``violation``: the rows that break it are taken out; otherwise they are only counted and judged."""
