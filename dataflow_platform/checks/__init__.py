@@ -159,7 +159,7 @@ def rule(
     tolerated: bool = True,
     shows: Sequence[str] = (),
 ) -> Rule:
-    """A Rule with the severity, tolerance (unless not ``tolerated``) and description that ``check`` sets."""
+    """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
     return Rule(
         name=name,
@@ -171,6 +171,7 @@ def rule(
         at_most=at_most,
         at_most_is_share=is_share,
         description=check.description,
+        owner=check.owner,
         shows=tuple(shows) or ((column,) if column else ()),
         quarantines=getattr(check, "scope", "row") == "row",
     )

@@ -53,8 +53,8 @@ IBANS = (
     "CZ20n DE18n DJ23n DK14n DO4c20n EE16n EG25n ES20n FI14n FK2a12n FO14n FR10n11c2n GB4a14n GE2a16n GI4a15c GL14n "
     "GR7n16c GT24c HN4a20n HR17n HU24n IE4a14n IL19n IQ4a15n IS22n IT1a10n12c JO4a4n18c KW4a22c KZ3n13c LB4n20c "
     "LC4a24c LI5n12c LT16n LU3n13c LV4a13c LY21n MC10n11c2n MD20c ME18n MK3n10c2n MN16n MR23n MT4a5n18c MU4a19n3a "
-    "NI4a20n NL4a10n NO11n OM3n16c PK4a16c PL24n PS4a21c PT21n QA4a21c RO4a16c RS18n RU14n15c SA2n18c SC4a20n3a SD14n SE20n "
-    "SI15n SK20n SM1a10n12c SO19n ST21n SV4a20n TL19n TN20n TR6n16c UA6n19c VA18n VG4a16n XK16n YE4a4n18c"
+    "NI4a20n NL4a10n NO11n OM3n16c PK4a16c PL24n PS4a21c PT21n QA4a21c RO4a16c RS18n RU14n15c SA2n18c SC4a20n3a "
+    "SD14n SE20n SI15n SK20n SM1a10n12c SO19n ST21n SV4a20n TL19n TN20n TR6n16c UA6n19c VA18n VG4a16n XK16n YE4a4n18c"
 )
 """What follows country and check digits of an IBAN, by SWIFT's registry: n digits, a letters, c either (capitals)."""
 _KINDS = {"n": "[0-9]", "a": "[A-Z]", "c": "[0-9A-Z]"}
@@ -119,7 +119,8 @@ def credit_card(value: str) -> str:
 def npi(value: str) -> str:
     """SQL: a National Provider Identifier of the USA: ten digits, right by Luhn behind 80840."""
     form = matches(value, "[12][0-9]{9}")
-    return f"CASE WHEN {form} THEN {luhn("'80840' || " + value)} ELSE FALSE END"
+    prefixed = f"'80840' || {value}"
+    return f"CASE WHEN {form} THEN {luhn(prefixed)} ELSE FALSE END"
 
 
 def json(value: str) -> str:
