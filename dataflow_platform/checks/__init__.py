@@ -158,6 +158,7 @@ def rule(
     severity: Severity | None = None,
     tolerated: bool = True,
     shows: Sequence[str] = (),
+    rows: str | None = None,
 ) -> Rule:
     """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
@@ -172,6 +173,7 @@ def rule(
         at_most_is_share=is_share,
         description=check.description,
         owner=check.owner,
+        rows=rows,
         shows=tuple(shows) or ((column,) if column else ()),
         quarantines=getattr(check, "scope", "row") == "row",
     )
@@ -211,6 +213,13 @@ def repeated_keys(columns: Sequence[str], *, nulls_repeat: bool = False) -> str:
         f"ELSE CAST(sum(n - 1) AS BIGINT) || ' rows repeat ' || count(*) || ' keys' || {words} END AS sentence "
         f"FROM (SELECT count(*) AS n FROM staged{where} GROUP BY {key} HAVING count(*) > 1) AS repeated"
     )
+
+
+def repeated_rows(columns: Sequence[str]) -> str:
+    """The staged rows that ``repeated_keys`` counts: of each key all but one."""
+    key = ", ".join(sql.quote(column) for column in columns)
+    known = " AND ".join(f"{sql.quote(column)} IS NOT NULL" for column in columns)
+    return f"SELECT * FROM staged WHERE {known} QUALIFY row_number() OVER (PARTITION BY {key}) > 1"
 
 
 def is_of(type_name: str, wanted: str) -> bool:

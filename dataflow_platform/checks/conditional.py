@@ -83,7 +83,7 @@ class Conditional(RowCheck):
                 inner, name=name, message=f"{inner.message}, where {self.when}", severity=self.severity,
                 # CASE, because only CASE keeps the rest from being computed where the condition does not hold.
                 violation=f"(CASE WHEN {condition} THEN {inner.violation} ELSE FALSE END)",
-                at_most=at_most, at_most_is_share=is_share, description=self.description,
+                at_most=at_most, at_most_is_share=is_share, description=self.description, owner=self.owner,
                 column=None, quarantines=self.scope == "row",
                 shows=tuple(name for name in names if name in {*used, *inner.shows}),
             )

@@ -89,7 +89,8 @@ class Format(RowCheck):
         column = column_of(self.column, columns)
         require_text(column)
         message = f"{column.name} is not {self._words()}"
-        violation = f"NOT ({self._valid(sql.quote(column.name))})"
+        value = sql.quote(column.name)
+        violation = f"{value} IS NOT NULL AND NOT ({self._valid(value)})"
         return [rule(self, self.names()[0], message, column=column.name, violation=violation)]
 
     def _words(self) -> str:
@@ -99,7 +100,7 @@ class Format(RowCheck):
 
     def _valid(self, value: str) -> str:
         if self.as_ == "date":
-            return f"{value} IS NULL OR " + " OR ".join(_reads(value, each) for each in self.formats or ["%Y-%m-%d"])
+            return " OR ".join(_reads(value, each) for each in self.formats or ["%Y-%m-%d"])
         if self.as_ == "phone":
             return phone(value, self.region)
         return matches(value, PATTERNS[self.as_]) if self.as_ in PATTERNS else COMPUTED[self.as_](value)
