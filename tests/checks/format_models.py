@@ -53,7 +53,7 @@ def url(text: str) -> bool:
     address = authority.rsplit("@", 1)[-1]
     if address.startswith("["):
         inner, _, after = address[1:].partition("]")
-        return ipv6(inner) and (after == "" or bool(re.fullmatch(":[0-9]{1,5}", after)) and 0 <= (port or 0) <= 65535)
+        return ipv6(inner) and (after == "" or (bool(re.fullmatch(":[0-9]{1,5}", after)) and 0 <= (port or 0) <= 65535))
     if not re.fullmatch(r"[^:]+(:[0-9]{1,5})?", address) or not 0 <= (port or 0) <= 65535:
         return False
     labels = host.split(".")
@@ -141,8 +141,9 @@ def phone_of(region: str) -> Callable[[str], bool]:
 
 
 def listed(where: str, field: str) -> Callable[[str], bool]:
-    return lambda text: getattr(pycountry, where).get(**{field: text}) is not None and text == (
-        text.lower() if where == "languages" else text.upper()
+    return lambda text: (
+        getattr(pycountry, where).get(**{field: text}) is not None
+        and text == (text.lower() if where == "languages" else text.upper())
     )
 
 
