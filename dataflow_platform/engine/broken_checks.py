@@ -26,21 +26,46 @@ def told(load: StreamLoad, text: str) -> str:
     return f"{first.partition(':')[0]}; {masking.LEFT_OUT}" if load.masks else first
 
 
+def as_told(load: StreamLoad, verdict: validate.Verdict) -> validate.Verdict:
+    """The verdict; where the load masks, what Python said of its failure without words."""
+    if verdict.broken is None or not (load.masks and verdict.rule.code):
+        return verdict
+    text = told(load, verdict.broken)
+    return replace(verdict, broken=text, sentence=f"the check is broken, nothing was judged: {text}")
+
+
 def set_aside(result: StagedLoad) -> None:
     """Let rules judge nothing whose SQL does not fit the columns, or that failed when the load was tried before."""
-    guarded = [rule for rule in result.rules if rule.violation is not None and validate.is_guarded(rule)]
-    # All are asked at once; one by one only where one of them does not fit.
-    if guarded and _misfit(result, guarded) is not None:
+    guarded = guard(result)
+    if not _fits(result, guarded, "TRY"):
         for rule in guarded:
-            text = _misfit(result, [rule])
+            text = _misfit(result, str(rule.violation))
             if text is not None:
                 result.broken[rule.name] = told(result.load, text)
     result.rules = [_quiet(rule) if rule.name in result.broken else rule for rule in result.rules]
 
 
-def _misfit(result: StagedLoad, rules: Sequence[Rule]) -> str | None:
-    """What the engine says of rules that do not fit the columns; None where they do."""
-    condition = " AND ".join(str(rule.violation) for rule in rules)
+def guard(result: StagedLoad) -> list[Rule]:
+    """Take the guard from rules that DuckDB refuses to guard, such as those that call a volatile function.
+
+    The row rules that are left with one.
+    """
+    guarded = [rule for rule in result.rules if rule.violation is not None and validate.is_guarded(rule)]
+    # All are asked at once; one by one only where one of them does not fit.
+    if not _fits(result, guarded, "TRY"):
+        bare = {rule.name for rule in guarded if not _fits(result, [rule], "TRY") and _fits(result, [rule], "")}
+        result.rules = [replace(rule, may_raise=False) if rule.name in bare else rule for rule in result.rules]
+        guarded = [rule for rule in guarded if rule.name not in bare]
+    return guarded
+
+
+def _fits(result: StagedLoad, rules: Sequence[Rule], guarded_by: str) -> bool:
+    conditions = [f"{guarded_by}({rule.violation})" for rule in rules]
+    return not rules or _misfit(result, " AND ".join(conditions)) is None
+
+
+def _misfit(result: StagedLoad, condition: str) -> str | None:
+    """What the engine says of a condition that does not fit the columns; None where it does."""
     columns = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in result.columns)
     # A connection of its own: an error would end the transaction of the load.
     with result.session.connection.cursor() as beside:
@@ -55,7 +80,7 @@ def _quiet(rule: Rule) -> Rule:
     """The rule, judging nothing."""
     if rule.violation is not None:
         return replace(rule, violation="FALSE", may_raise=False)
-    return replace(rule, verdict="SELECT 0 AS failing, '' AS sentence", rows=None, measures=None)
+    return replace(rule, verdict="SELECT 0 AS failing, '' AS sentence", rows=None, measures=None, code=())
 
 
 def settle(result: StagedLoad) -> None:

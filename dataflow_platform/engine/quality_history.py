@@ -104,7 +104,6 @@ def save_refused(staged: StagedLoad) -> None:
         session.execute(f"DELETE FROM {table} WHERE load_id = {load_id} AND NOT published")
         save(staged, session, published=False)
         session.commit()
-        injection.reach("refusal_kept")
     finally:
         session.close()
 

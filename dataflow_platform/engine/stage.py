@@ -177,7 +177,8 @@ def _stage_rows(
         with engine_limits.bounded(session, 1, frugal=goes_through):
             result.fingerprint = reconciliation.taken(session, result.staged)
     quality_history.remember(load, session, result.rules)
-    result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged, result.broken)
+    verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged, result.broken)
+    result.verdicts = [broken_checks.as_told(load, verdict) for verdict in verdicts]
     result.measurements = quality_history.measured(session, quality_history.publishable(result), result.rules)
     result.samples = {
         verdict.rule.name: failing_rows.samples(result, verdict.rule) for verdict in result.verdicts if verdict.failing
@@ -207,6 +208,7 @@ def _planned(
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
     broken_checks.set_aside(result)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from dataflow_platform.engine import query_errors
 MASK = "_dataflow_mask_"
 _BITS = 62  # what a signed BIGINT holds without touching its sign
 _SIGN = -(1 << 63)  # set in the mask of a row that a rule raised an error over, until it is judged rule by rule
+_ROWS = 100_000  # of a batch that a rule's code gets
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 _NONE: Mapping[str, str] = MappingProxyType({})
 _AROUND = re.compile(r"\b(?:select|over)\b", re.IGNORECASE)
@@ -117,7 +118,7 @@ def unguarded(rules: Sequence[Rule]) -> int:
 
 def is_guarded(rule: Rule) -> bool:
     """True where an error of the rule over a row is caught: DuckDB's TRY takes no subquery, no window, no Python."""
-    return rule.may_raise and not _AROUND.search(_QUOTED.sub("", rule.violation or ""))
+    return rule.may_raise and not rule.code and not _AROUND.search(_QUOTED.sub("", rule.violation or ""))
 
 
 def is_bad(rules: Sequence[Rule]) -> str:
@@ -175,22 +176,41 @@ def judge(
         row = session.in_engine(f"SELECT {counts} FROM {table}")[0]
         failing = {id(rule): int(count) for rule, count in zip(judged, row, strict=True)}
     verdicts = []
+    publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)}))"
     for rule in rules:
         if rule.violation is not None:
             count = failing[id(rule)]
             sentence = f"{count:,} of {rows:,} rows: {rule.message}"
-        else:
-            publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)})) {rule.verdict}"
-            answer = answered(session, publishable, rule)
+        elif rule.verdict is not None:
+            answer = answered(session, f"{publishable} {rule.verdict}", rule)
             if len(answer) != 1 or len(answer[0]) != 2 or not isinstance(answer[0][0], int | float | Decimal):
                 raise Crashed(rule.name, "its verdict is not one row of a number and a sentence")
             count, sentence = int(answer[0][0]), str(answer[0][1])
+        else:
+            count, sentence = 0, rule.message
         limit = rule.at_most * rows if rule.at_most_is_share else rule.at_most
         text = broken.get(rule.name)
         if text is not None:
-            sentence = f"the check is broken: {text}" + (f"; {count:,} rows" if count else "")
-        verdicts.append(Verdict(rule, count, rows, count <= limit and text is None, sentence, text))
+            sentence = f"the check is broken: {text}"
+        verdict = Verdict(rule, count, rows, count <= limit and text is None, sentence, text)
+        verdicts.append(_with_code(session, publishable, verdict, limit) if rule.code else verdict)
     return verdicts
+
+
+def _with_code(session: Session, publishable: str, verdict: Verdict, limit: float) -> Verdict:
+    """The verdict together with what the rule's own code says."""
+    failing, sentences, tolerated, broken = verdict.failing, [], True, verdict.broken
+    for code in verdict.rule.code:
+        if code.needs_all():
+            decision = code.decide(session.connection.sql(f"{publishable} {code.takes}").to_arrow_reader(_ROWS))
+            failing, tolerated = failing + decision.failing, tolerated and (decision.tolerated or not decision.failing)
+            sentences.append(decision.sentence)
+        broken = broken or code.broken
+    sentence = "; ".join(sentences) or verdict.sentence
+    if broken is not None:
+        sentence = f"the check is broken, nothing was judged: {broken}"
+    passed = broken is None and tolerated and failing <= limit
+    return replace(verdict, failing=failing, passed=passed, sentence=sentence, broken=broken)
 
 
 def breaks(position: int) -> str:

@@ -131,7 +131,7 @@ def load_and_die(path: Path, point: str, least: int) -> None:
 
 @pytest.mark.kill
 @pytest.mark.parametrize(("point", "least", "stays"), [
-    ("quality_written", 0, 0), ("committed", 0, 1), ("quality_written", 100, 0), ("refusal_kept", 100, 0),
+    ("quality_written", 0, 0), ("committed", 0, 1), ("quality_written", 100, 0)
 ])  # fmt: skip
 def test_a_killed_load_leaves_its_measurements_with_its_rows_or_neither(
     tmp_path: Path, point: str, least: int, stays: int
@@ -145,5 +145,5 @@ def test_a_killed_load_leaves_its_measurements_with_its_rows_or_neither(
     tables = {name for (name,) in table(into, "SELECT table_name FROM information_schema.tables")}
     assert (len(table(into)) if "t" in tables else 0) == stays
     measured = kept(into) if "_dataflow_quality" in tables else []
-    # A verdict and the number of rows; of a refused load they were committed by themselves.
-    assert len(measured) == (2 if point in ("committed", "refusal_kept") else 0)
+    # A verdict and the number of rows.
+    assert len(measured) == (2 if point == "committed" else 0)
