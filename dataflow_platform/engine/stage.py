@@ -61,7 +61,7 @@ def _opened(load: StreamLoad, broken: dict[str, str]) -> StagedLoad | None:
     """The load staged; None where one more rule is ``broken``."""
     session = load.destination.session()
     try:
-        result = StagedLoad(load, session, datetime.now(UTC), broken=broken)
+        result = StagedLoad(load, session, datetime.now(UTC), broken=dict(broken))
         injection.reach("opened")
         # Before the state is read: two loads of one stream never start from the same place.
         session.lock(load.target)
