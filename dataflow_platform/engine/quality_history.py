@@ -44,7 +44,8 @@ def measured(session: Session, publishable: str, rules: Iterable[Rule]) -> list[
     """What ``rules`` measure of the rows that would be published; ``publishable`` is ``WITH staged AS (...)``."""
     found = []
     for rule in rules:
-        for name, column, value, detail in session.in_engine(f"{publishable} {rule.measures}") if rule.measures else ():
+        kept = validate.answered(session, f"{publishable} {rule.measures}", rule) if rule.measures else ()
+        for name, column, value, detail in kept:
             known = None if value is None else float(value)
             found.append(Measurement("metric", str(name), column, known, detail=detail))
     return found
