@@ -22,6 +22,8 @@ class Verdict:
     rows: int
     passed: bool
     sentence: str
+    broken: str | None = None
+    """What the check itself failed with; it passed nothing then."""
 
     @property
     def blocks(self) -> bool:
