@@ -18,7 +18,10 @@ class Detector(Spec, ABC):
     threshold: float = Field(gt=0, description="How many spreads from what was expected a point may lie.")
     least: int = Field(default=8, ge=2, description="Points of the past that must be known before one is judged.")
     tolerance: float = Field(
-        default=0.01, ge=0, lt=1, description="Share of what was expected that a point may always be off by: 0.01 is 1 %."
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Share of what was expected that a point may always be off by: 0.01 is 1 %.",
     )
     side: Literal["both", "above", "below"] = Field(
         default="both", description="Whether values that are too high, too low, or both are anomalies."
@@ -29,8 +32,8 @@ class Detector(Spec, ABC):
 
     @abstractmethod
     def baseline(self, points: str) -> str:
-        """A SELECT over ``points`` (a relation of ``moment`` TIMESTAMP and ``value`` DOUBLE, without NULLs) of ``moment``,
-        ``value``, ``observed`` (what is compared: mostly the value itself), ``expected``, ``spread`` (one spread, not
+        """A SELECT over ``points`` (``moment`` TIMESTAMP and ``value`` DOUBLE, no NULLs) of ``moment``, ``value``,
+        ``observed`` (what is compared: mostly the value itself), ``expected``, ``spread`` (one spread, not
         negative) and ``known`` (points of the past that were used)."""
 
     def subject_words(self) -> str:

@@ -21,9 +21,9 @@ _WORDS = {
 class Seasonal(Detector):
     """The same hour, the same day of the week, or the same hour of the same day of the week, in the past."""
 
-    threshold: float = Field(default=3.0, gt=0, description="How many standard deviations a point may lie off.")
+    threshold: float = Field(default=5.0, gt=0, description="How many standard deviations a point may lie off.")
     season: Literal["hour", "day_of_week", "hour_of_week"] = Field(
-        default="hour_of_week", description="Which points of the past are alike; times are UTC."
+        default="hour", description="Which points of the past are alike; times are UTC."
     )
     days: int = Field(default=90, ge=1, description="How many days of the past count.")
 

@@ -8,8 +8,8 @@ from dataflow_platform.core.anomaly.detector import Detector
 class SlidingWindow(Detector):
     """The mean of the last points, in their standard deviations. Follows a metric whose level moves slowly."""
 
-    threshold: float = Field(default=3.0, gt=0, description="How many standard deviations a point may lie off.")
-    window: int = Field(default=100, ge=2, description="How many of the last points count.")
+    threshold: float = Field(default=5.0, gt=0, description="How many standard deviations a point may lie off.")
+    window: int = Field(default=1000, ge=2, description="How many of the last points count.")
 
     def baseline(self, points: str) -> str:
         """Mean and standard deviation of the ``window`` points before."""

@@ -8,7 +8,7 @@ from dataflow_platform.core.anomaly.detector import Detector
 class ZScore(Detector):
     """The mean of the whole past, in its standard deviations. For metrics without trend and season."""
 
-    threshold: float = Field(default=3.0, gt=0, description="How many standard deviations a point may lie off.")
+    threshold: float = Field(default=3.5, gt=0, description="How many standard deviations a point may lie off.")
 
     def baseline(self, points: str) -> str:
         """Mean and standard deviation of all points before."""
