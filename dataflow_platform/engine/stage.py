@@ -197,6 +197,7 @@ def _planned(
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
     if result.secret:
