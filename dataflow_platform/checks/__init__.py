@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule, Severity
+from dataflow_platform.core.base import Check, Column, Dimension, Rule, Severity
 from dataflow_platform.core.errors import ConfigError
 
 _FAMILIES = {
@@ -139,6 +139,7 @@ def rule(
     verdict: str | None = None,
     severity: Severity | None = None,
     tolerated: bool = True,
+    dimension: Dimension | None = None,
 ) -> Rule:
     """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
@@ -152,6 +153,7 @@ def rule(
         at_most=at_most,
         at_most_is_share=is_share,
         description=check.description,
+        dimension=dimension or check.dimension,
         owner=check.owner,
     )
 

@@ -8,7 +8,7 @@ from zlib import crc32
 from pydantic import Field, model_validator
 
 from dataflow_platform.checks import rule, rule_names
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.expression import columns_used, expression
 from dataflow_platform.core.sql import find_column
 
@@ -19,6 +19,7 @@ class Expression(Check):
     """A SQL expression that is true or NULL for every row."""
 
     shorthand: ClassVar[str | None] = "sql"
+    dimension: ClassVar[Dimension] = "consistency"
 
     sql: str = Field(description="SQL expression over the row, such as `arr_delay is not null or arr_time is null`.")
     message: str | None = Field(default=None, description="What to tell of a row that breaks it; the SQL if absent.")

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
@@ -15,6 +15,7 @@ class ForeignKey(Check):
     """A column whose values all appear in a column of another table of the destination."""
 
     reads_tables: ClassVar[bool] = True
+    dimension: ClassVar[Dimension] = "consistency"
 
     column: str = Field(description="The column. NULL breaks nothing; add not_null for that.")
     references: str = Field(description="The other column, as `schema.table.column`.")

@@ -6,13 +6,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from dataflow_platform.checks import as_list, column_of, repeated_keys, rule, rule_names
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 
 
 class Unique(Check):
     """A key that no two rows of a load share."""
 
     shorthand: ClassVar[str | None] = "columns"
+    dimension: ClassVar[Dimension] = "uniqueness"
 
     columns: str | list[str] = Field(
         min_length=1,
