@@ -12,7 +12,7 @@ from zlib import crc32
 from pydantic import Field
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule, Severity
+from dataflow_platform.core.base import Check, Column, Dimension, Rule, Severity
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import data_type
 from dataflow_platform.core.rule import RuleCode
@@ -163,6 +163,7 @@ def rule(
     measures: str | None = None,
     reads_history: bool = False,
     code: tuple[RuleCode, ...] = (),
+    dimension: Dimension | None = None,
 ) -> Rule:
     """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
@@ -176,6 +177,7 @@ def rule(
         at_most=at_most,
         at_most_is_share=is_share,
         description=check.description,
+        dimension=dimension or check.dimension,
         owner=check.owner,
         rows=rows,
         measures=measures,

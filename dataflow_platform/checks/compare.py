@@ -1,13 +1,13 @@
 """Check ``compare``."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from dataflow_platform.checks import RowCheck, column_of, family, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 _WORDS = {"=": "eq", "<>": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
@@ -19,6 +19,8 @@ _ALIKE = {
 
 class Compare(RowCheck):
     """Two columns of one row, compared."""
+
+    dimension: ClassVar[Dimension] = "consistency"
 
     column: str = Field(description="The left column.")
     is_: Literal["=", "<>", "<", "<=", ">", ">="] = Field(alias="is", description="How they must stand.")

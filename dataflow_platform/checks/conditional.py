@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError, model_validator
 
 from dataflow_platform.checks import RowCheck, rule_names, words_of
 from dataflow_platform.checks.expression import Expression
 from dataflow_platform.core import registry
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
 from dataflow_platform.core.expression import columns_used, expression
 from dataflow_platform.core.sql import find_column
@@ -17,6 +17,8 @@ from dataflow_platform.core.sql import find_column
 
 class Conditional(RowCheck):
     """Of the rows for which something is true, something else must be true as well."""
+
+    dimension: ClassVar[Dimension] = "consistency"
 
     when: str = Field(description="SQL expression that chooses the rows, such as `country = 'US'`.")
     then: str | dict[str, Any] = Field(

@@ -31,9 +31,9 @@ class CustomPython(RowCheck):
     takes: Literal["batch", "rows"] = Field(
         default="batch",
         description="`batch`: it gets a `pyarrow.RecordBatch`, as often as there are batches, and gives an array or "
-        "a list as long, true or missing where the row is good. `rows`: it gets all rows that would be published as "
-        "a `pyarrow.RecordBatchReader`, once, and gives the number of rows that fail, or true or false for all of them, "
-        "or such a number with a sentence.",
+        "a list as long, true or missing where the row is good. `rows`: it gets all rows that would be published "
+        "as a `pyarrow.RecordBatchReader`, once, and gives the number of rows that fail, or true or false for all of "
+        "them, or such a number with a sentence.",
     )
     columns: list[str] = Field(default_factory=list, description="The columns it gets; all if absent.")
     message: str | None = Field(default=None, description="What to tell of a row that breaks it.")

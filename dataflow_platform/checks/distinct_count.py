@@ -1,6 +1,7 @@
 """Check ``distinct_count``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -8,11 +9,13 @@ from dataflow_platform.checks import as_list, column_of, rule, rule_names
 from dataflow_platform.checks._bounds import bounded, refuse_bounds
 from dataflow_platform.checks._history import metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 
 
 class DistinctCount(Check):
     """How many different values a column, or several together, have; kept as a metric with every load."""
+
+    dimension: ClassVar[Dimension] = "uniqueness"
 
     columns: str | list[str] = Field(min_length=1, description="The column or columns. Rows with NULL are left out.")
     min: int | None = Field(default=None, ge=0, description="The fewest different values.")

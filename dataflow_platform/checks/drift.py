@@ -9,7 +9,7 @@ from dataflow_platform.checks import _histogram as histogram
 from dataflow_platform.checks import column_of, family, rule, rule_names
 from dataflow_platform.checks._history import earlier
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 _LIMITS = {"psi": 0.2, "ks": 0.1}
@@ -29,6 +29,7 @@ class Drift(Check):
     as in a first load, it passes.
     """
 
+    dimension: ClassVar[Dimension] = "consistency"
     reads_tables: ClassVar[bool] = True
 
     column: str = Field(description="The column.")

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from dataflow_platform.checks import RowCheck, rule, rule_names, words_of
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Column, Dimension, Rule
 from dataflow_platform.core.expression import columns_used, expression
 from dataflow_platform.core.sql import find_column
 
@@ -15,6 +15,7 @@ class Expression(RowCheck):
     """A SQL expression that is true or NULL for every row."""
 
     shorthand: ClassVar[str | None] = "sql"
+    dimension: ClassVar[Dimension] = "consistency"
 
     sql: str = Field(description="SQL expression over the row, such as `arr_delay is not null or arr_time is null`.")
     message: str | None = Field(default=None, description="What to tell of a row that breaks it; the SQL if absent.")

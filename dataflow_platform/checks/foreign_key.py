@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import RowCheck, as_list, column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
@@ -18,6 +18,7 @@ class ForeignKey(RowCheck):
     """
 
     reads_tables: ClassVar[bool] = True
+    dimension: ClassVar[Dimension] = "consistency"
 
     column: str | list[str] = Field(
         min_length=1,

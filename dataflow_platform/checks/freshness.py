@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 from dataflow_platform.checks import column_of, family, rule, rule_names
 from dataflow_platform.checks._history import earlier, metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -21,6 +22,8 @@ class Freshness(Check):
     Of a load without rows the newest time of earlier loads counts. How old an *asset* may get between two loads is
     said by the pipeline's own `freshness`.
     """
+
+    dimension: ClassVar[Dimension] = "timeliness"
 
     column: str = Field(description="The column: dates (counted from their end) or times.")
     max_age: str = Field(description="How long ago the newest may be: `90s`, `15m`, `26h`, `2d`, `1w`.")

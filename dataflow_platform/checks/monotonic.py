@@ -1,17 +1,19 @@
 """Check ``monotonic``."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from dataflow_platform.checks import RowCheck, as_list, column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Column, Dimension, Rule
 
 
 class Monotonic(RowCheck):
     """A column that only rises, or only falls, from row to row in the order of another."""
+
+    dimension: ClassVar[Dimension] = "consistency"
 
     scope: Literal["row", "set"] = Field(
         default="set",

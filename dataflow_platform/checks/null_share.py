@@ -1,6 +1,7 @@
 """Check ``null_share``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -8,11 +9,13 @@ from dataflow_platform.checks import column_of, rule, rule_names
 from dataflow_platform.checks._bounds import bounded, refuse_bounds, share
 from dataflow_platform.checks._history import metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 
 
 class NullShare(Check):
     """The share of rows without a value; kept as a metric with every load. The rows stay where they are."""
+
+    dimension: ClassVar[Dimension] = "completeness"
 
     column: str = Field(description="The column.")
     min: float | str | None = Field(default=None, description="The least share, 0 to 1 or such as `1%`.")

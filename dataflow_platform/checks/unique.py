@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import as_list, column_of, repeated_keys, repeated_rows, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import ordering
 
@@ -16,6 +16,7 @@ class Unique(Check):
     """A key that no two rows of a load share."""
 
     shorthand: ClassVar[str | None] = "columns"
+    dimension: ClassVar[Dimension] = "uniqueness"
 
     columns: str | list[str] = Field(
         min_length=1,

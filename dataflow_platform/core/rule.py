@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Severity = Literal["warn", "error"]
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness"]
+"""What of the quality of rows a rule is about."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Rule:
     rows: str | None = None
     measures: str | None = None
     reads_history: bool = False
+    dimension: Dimension = "validity"
     code: tuple[RuleCode, ...] = ()
     shows: tuple[str, ...] = ()
     """Columns to look at where a row breaks it."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from dataflow_platform.engine import failing_rows
+from dataflow_platform.engine import failing_rows, quality_score
 from dataflow_platform.engine.lineage import Origin, words
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StagedLoad
@@ -67,6 +67,10 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     }
     broken = {verdict.rule.name: verdict.failing for verdict in staged.verdicts if verdict.failing}
     found["quarantine reasons"] = dg.MetadataValue.json(broken)
+    for score in quality_score.scores(staged.verdicts, staged.rows_staged) if staged.load.checks else ():
+        name = "quality score" if score.name == quality_score.OVERALL else f"quality: {score.name}"
+        # Floats: Dagster draws their course over the materializations.
+        found[name] = dg.MetadataValue.float(round(score.value or 0.0, 4))
     if any(staged.left_out.values()):
         found["values left out"] = dg.MetadataValue.json(dict(staged.left_out))
     if staged.size is not None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Rule, Session
 from dataflow_platform.core.sql import literal
-from dataflow_platform.engine import state, validate
+from dataflow_platform.engine import quality_score, state, validate
 from dataflow_platform.engine.measurement import Measurement
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -73,7 +73,11 @@ def save(staged: StagedLoad, session: Session, *, published: bool) -> None:
     if not load.checks:
         return
     rows = staged.rows_staged - staged.rows_quarantined
-    found = [*map(of_verdict, staged.verdicts), Measurement("metric", "row_count", value=rows, rows=rows)]
+    found = [
+        *map(of_verdict, staged.verdicts),
+        Measurement("metric", "row_count", value=rows, rows=rows),
+        *quality_score.scores(staged.verdicts, staged.rows_staged),
+    ]
     head = (load.pipeline, load.stream.name, f"{load.target.schema}.{load.target.name}", load.load_id, load.run_id)
     at = datetime.now(UTC)
     state.insert(

@@ -281,6 +281,30 @@ def test_classes_are_kept_as_json_of_few_bytes() -> None:
     assert (column, value, len(kept["values"]), kept["rest"]) == ("t", 140.0, 50, 40)
 
 
+def test_anomalies_of_the_number_of_rows() -> None:
+    loads = [[(1,)] * count for count in (100, 102, 98, 101, 99, 100, 103, 97, 100)]
+    types = {"n": "BIGINT"}
+    # The median of nine loads is 100; from the 5th to the 95th percentile it is 97.4 to 102.6: 4 * 5.2 / 3.29 = 6.3.
+    count, sentence = judged("anomaly", {}, types, [(1,)] * 60, *loads)
+    assert (count, sentence[:24]) == (1, "rows 60, expected 93.70 ")
+    assert judged("anomaly", {}, types, [(1,)] * 101, *loads)[0] == 0
+    assert judged("anomaly", {"detector": {"robust_z": {"side": "above"}}}, types, [(1,)] * 60, *loads)[0] == 0
+    # Too little is known, or nothing came.
+    assert judged("anomaly", {}, types, [(1,)] * 60, *loads[:3])[1] == "rows 60, too little of the past is known"
+    assert judged("anomaly", {}, types, [], *loads)[0] == 1
+
+
+def test_anomalies_of_a_metric_of_a_column() -> None:
+    loads = [[(value,), (value + 2,)] for value in (10, 11, 9, 10, 12, 10, 9, 11, 10)]
+    types = {"n": "BIGINT"}
+    value = {"metric": "mean", "column": "n", "detector": {"z_score": {"threshold": 4}}}
+    assert judged("anomaly", value, types, [(11,), (12,)], *loads)[0] == 0
+    count, sentence = judged("anomaly", value, types, [(50,)], *loads)
+    assert (count, sentence[:13]) == (1, "mean of n 50,")
+    # No rows have no mean, and the last load's is not taken for it.
+    assert judged("anomaly", value, types, [], *loads) == (0, "mean of n: there is nothing to judge")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
@@ -299,6 +323,11 @@ def test_classes_are_kept_as_json_of_few_bytes() -> None:
         ("monotonic", {"column": "n", "by": "zz"}, "column.unknown"),
         ("drift", {"column": "n", "against": "yesterday"}, "check.against"),
         ("drift", {"column": "t", "method": "ks"}, "check.type"),
+        ("anomaly", {"metric": "mean"}, "check.anomaly"),
+        ("anomaly", {"column": "n"}, "check.anomaly"),
+        ("anomaly", {"metric": "mean", "column": "t"}, "check.type"),
+        ("anomaly", {"detector": "guess"}, "detector.unknown"),
+        ("anomaly", {"detector": {"z_score": {"treshold": 3}}}, "check.anomaly"),
         ("custom_sql", {}, "check.sql"),
         ("custom_sql", {"rows": "select * from staged", "verdict": "select 0, '' from staged"}, "check.sql"),
         ("custom_sql", {"rows": "select * from input"}, "sql.refused"),

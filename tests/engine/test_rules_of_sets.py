@@ -95,7 +95,9 @@ def test_rows_out_of_order(warehouse: Any, scope: Any, left: list[int]) -> None:
 def test_a_select_of_ones_own(warehouse: Any) -> None:  # noqa: F811
     loaded(warehouse, given=[{"id": 1, "n": 30}], load_id="0", target=Table("raw", "known"))
     checks = [
-        CustomSql(rows="select s.* from staged s anti join raw.known k on s.id = k.id", name="unknown", severity="warn"),
+        CustomSql(
+            rows="select s.* from staged s anti join raw.known k on s.id = k.id", name="unknown", severity="warn"
+        ),
         CustomSql(verdict="select greatest(sum(n) - 99, 0), 'sum ' || sum(n) from staged", name="sum", severity="warn"),
         CustomSql(
             verdict="select count(*), 'before: ' || count(*) from history where name = 'row_count'", name="past",
