@@ -76,7 +76,7 @@ def _spread(
     # NaN and infinity are values, but have no place on a line.
     number = {
         "number": f"CAST({column} AS DOUBLE)",
-        "time": f"epoch(CAST({column} AS TIMESTAMP))",
+        "time": f"epoch({column})" if "_" not in facts.type else f"epoch(TRY_CAST({column} AS TIMESTAMP))",
         "text": f"CAST(length(CAST({column} AS VARCHAR)) AS DOUBLE)",
     }[facts.kind]
     numbers = f"(SELECT {number} AS x FROM {TABLE} WHERE {column} IS NOT NULL AND isfinite({number})) AS numbers"
