@@ -19,8 +19,8 @@ from tests.engine.test_line import run, table, warehouse  # noqa: F401  # the fi
 ROWS: list[dict[str, Any]] = [{"id": 1, "v": 5}, {"id": 2, "v": None}, {"id": 3, "v": 7}]
 
 
-def profiled(select: str, **settings: str) -> TableProfile:
-    with duckdb.connect(config=settings) as connection:
+def profiled(select: str) -> TableProfile:
+    with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f'CREATE TABLE "a table" AS {select}')
         taken = profile.taken(connection, '"a table"')
