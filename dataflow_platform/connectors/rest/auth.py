@@ -99,7 +99,9 @@ class Basic(_Auth):
 class Digest(_Auth):
     """HTTP digest (RFC 7616): the server asks a riddle first."""
 
-    type: Literal["digest"] = Field(default="digest", description="`digest`: user name and password, as a riddle's answer.")
+    type: Literal["digest"] = Field(
+        default="digest", description="`digest`: user name and password, as a riddle's answer."
+    )
     username: str = Field(description="The user's name.")
     password: str = Field(repr=False, description=f"The password, {_SECRET}")
 
@@ -185,7 +187,9 @@ class SessionLogin(_Auth):
     form: bool = Field(default=False, description="The body is sent as a form.")
     username: str = Field(default="", description="User name of a Basic header of the login; none if empty.")
     password: str = Field(default="", repr=False, description=f"Its password, {_SECRET}")
-    token_path: str = Field(default="token", description="Path of the token in the answer, or `header:Name`, or `cookie:name`.")
+    token_path: str = Field(
+        default="token", description="Path of the token in the answer, or `header:Name`, or `cookie:name`."
+    )
     header: str = Field(default="Authorization", description="Header that carries the token; `Cookie` for a cookie.")
     prefix: str = Field(default="Bearer ", description="Text before the token in that header.")
     lifetime_seconds: float = Field(default=3600, gt=0, description="How long a token is used before a new login.")

@@ -75,7 +75,10 @@ def _slices(cursor: Cursor, begin: Moment, now: datetime) -> Iterator[Span]:
     start = as_time(begin)
     if start is None:
         raise ConfigError(
-            "rest.slice", "slices need a time as cursor", where="cursor.slice", fix="drop `slice`, or use another cursor"
+            "rest.slice",
+            "slices need a time as cursor",
+            where="cursor.slice",
+            fix="drop `slice`, or use another cursor",
         )
     # Edges lie on whole units of what the API is told: no row falls between a rounded end and a rounded start.
     unit = timedelta(days=1) if _by_days(cursor.format) else timedelta(seconds=1)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dataflow_platform.connectors.rest import errors
 from dataflow_platform.connectors.rest.access import Access
@@ -145,9 +145,7 @@ class Client:
                 self._budget.heard(answer.status, answer.headers)
             return answer
 
-    def _judged(
-        self, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None
-    ) -> "Reply | _Failed":
+    def _judged(self, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None) -> "Reply | _Failed":
         said_so = judge(reply, (*rules, *self._access.rules))
         if said_so.action == "ok":
             return reply

@@ -23,9 +23,12 @@ class Cursor(Spec):
 
     shorthand = "field"
 
-    field: str | None = Field(default=None, description="The column: the stream's `cursor` where the pipeline names none.")
+    field: str | None = Field(
+        default=None, description="The column: the stream's `cursor` where the pipeline names none."
+    )
     param: str | None = Field(
-        default=None, description="Parameter that takes where reading begins. `{cursor}` in params and body does as well."
+        default=None,
+        description="Parameter that takes where reading begins. `{cursor}` in params and body does as well.",
     )
     end_param: str | None = Field(
         default=None, description="Parameter that takes where a slice or a partition ends; `{cursor_end}` as well."

@@ -39,7 +39,8 @@ class Endpoint(Spec):
     shorthand: ClassVar[str | None] = "path"
 
     path: str = Field(
-        default="", description="Path below `base_url`, such as `v1/orders`; `{name}` is a variable or a parent's value."
+        default="",
+        description="Path below `base_url`, such as `v1/orders`; `{name}` is a variable or a parent's value.",
     )
     method: Literal["GET", "POST", "PUT"] = Field(default="GET", description="HTTP method; POST where there is a body.")
     params: dict[str, Value | list[Value]] = Field(
@@ -119,7 +120,9 @@ class Endpoint(Spec):
     @property
     def verb(self) -> str:
         """The HTTP method really used."""
-        return "POST" if self.graphql or (self.body is not None and "method" not in self.model_fields_set) else self.method
+        return (
+            "POST" if self.graphql or (self.body is not None and "method" not in self.model_fields_set) else self.method
+        )
 
     def names(self) -> set[str]:
         """The names in braces that something has to give a value for."""

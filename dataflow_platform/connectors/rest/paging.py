@@ -46,9 +46,7 @@ class _Paged(_Paging):
     total: str | None = Field(
         default=None, description="Path, or `header:Name`, of the number of all rows; so many rows end the reading."
     )
-    short_page_ends: bool = Field(
-        default=False, description="A page with fewer rows than asked for is the last one."
-    )
+    short_page_ends: bool = Field(default=False, description="A page with fewer rows than asked for is the last one.")
     smallest: int | None = Field(
         default=None,
         gt=0,
@@ -177,9 +175,7 @@ class NextLink(_Sized):
         # The link is complete: adding our parameters again would ask for two values of the same one.
         address = urljoin(answer.url, str(link))
         params = request.params if self.keep_params else {}
-        return Request(
-            address, params, request.method, request.body, request.headers, form=request.form, mark=address
-        )
+        return Request(address, params, request.method, request.body, request.headers, form=request.form, mark=address)
 
 
 class Offset(_Paged):
@@ -259,6 +255,4 @@ def _number(value: Any) -> int | None:
         return None
 
 
-Paging = Annotated[
-    NoPaging | NextCursor | LastId | NextLink | Offset | PageNumber, Field(discriminator="type")
-]
+Paging = Annotated[NoPaging | NextCursor | LastId | NextLink | Offset | PageNumber, Field(discriminator="type")]

@@ -23,7 +23,8 @@ class Parent(Spec):
         "With `each` the value itself is `$`.",
     )
     columns: dict[str, str] = Field(
-        default_factory=dict, description="Columns the rows get from their parent: column to path in the parent's record."
+        default_factory=dict,
+        description="Columns the rows get from their parent: column to path in the parent's record.",
     )
     where: dict[str, Any] = Field(
         default_factory=dict, description="Only parents whose value at each path is this one: `is_member: true`."

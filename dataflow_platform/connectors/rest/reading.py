@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from dataflow_platform.connectors.rest import bounds, jobs, shaping, template, value_path
+from dataflow_platform.connectors.rest import bounds, jobs, template, value_path
 from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.bounds import Span
 from dataflow_platform.connectors.rest.client import Client

@@ -15,7 +15,17 @@ from dataflow_platform.connectors.rest.rate import Rate
 from dataflow_platform.core.base import Spec
 from dataflow_platform.core.errors import ConfigError, did_you_mean
 
-OWN_FIELDS = ("prepare", "pool", "type", "base_url", "timeout_seconds", "max_retries", "page_limit", "rate", "allow_hosts")
+OWN_FIELDS = (
+    "prepare",
+    "pool",
+    "type",
+    "base_url",
+    "timeout_seconds",
+    "max_retries",
+    "page_limit",
+    "rate",
+    "allow_hosts",
+)
 """Fields that every connection to an API has: no variable may have such a name."""
 
 
@@ -74,7 +84,8 @@ class ConnectorSpec(Spec):
     variables: dict[str, Variable] = Field(default_factory=dict, description="What a connection sets.")
     base_url: str = Field(description="Where the API begins, such as `https://{subdomain}.example.com/v1`.")
     test_path: str | None = Field(
-        default=None, description="Path asked to test a connection; the first stream that needs nothing else when absent."
+        default=None,
+        description="Path asked to test a connection; the first stream that needs nothing else when absent.",
     )
     auth: Auth | list[Auth] = Field(
         default=NoAuth(),

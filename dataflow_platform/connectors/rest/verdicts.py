@@ -56,7 +56,8 @@ def _fits(rule: ErrorRule, reply: Reply) -> bool:
     if rule.status is not None and not any(_is_status(each, reply.status) for each in _listed(rule.status)):
         return False
     for name, pattern in rule.header.items():
-        if not re.search(pattern, reply.headers.get(name.lower(), "\0")):
+        held = reply.headers.get(name.lower())
+        if held is None or not re.search(pattern, held):
             return False
     return rule.body is None or _body_fits(rule.body, reply.value_or_none())
 

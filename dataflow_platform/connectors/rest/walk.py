@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
 
-
 from dataflow_platform.connectors.rest import errors
 from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.client import Client, SkippedError, place
