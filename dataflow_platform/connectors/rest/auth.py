@@ -61,10 +61,10 @@ class HeaderKeys(_Auth):
     """Several keys, each in a header of its own."""
 
     type: Literal["headers"] = Field(default="headers", description="`headers`: several keys, a header each.")
-    keys: dict[str, str] = Field(repr=False, description="Header to key, the keys as `{{ env.NAME }}`.")
+    credentials: dict[str, str] = Field(repr=False, description="Header to key, the keys as `{{ env.NAME }}`.")
 
     def headers(self) -> dict[str, str]:
-        return dict(self.keys)
+        return dict(self.credentials)
 
 
 class QueryKey(_Auth):
@@ -79,21 +79,24 @@ class BodyKeys(_Auth):
     """Credentials among the values of a JSON or form body."""
 
     type: Literal["body"] = Field(default="body", description="`body`: keys in the body of each request.")
-    keys: dict[str, str] = Field(repr=False, description="Name in the body to key, the keys as `{{ env.NAME }}`.")
+    credentials: dict[str, str] = Field(
+        repr=False, description="Name in the body to key, the keys as `{{ env.NAME }}`."
+    )
 
 
 class Basic(_Auth):
     """User name and password."""
 
     type: Literal["basic"] = Field(default="basic", description="`basic`: user name and password.")
-    username: str = Field(default="", description="The user's name; some APIs take their key here.")
+    username: str = Field(default="", repr=False, description="The user's name; some APIs take their key here.")
     password: str = Field(default="", repr=False, description=f"The password, {_FROM}")
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Basic {basic(self.username, self.password)}"}
 
     def secrets(self) -> tuple[str, ...]:
-        return (basic(self.username, self.password), *super().secrets())
+        # Where there is no password the name is the key.
+        return (basic(self.username, self.password), self.password or self.username)
 
 
 class Digest(_Auth):
