@@ -140,7 +140,7 @@ def rule(
     severity: Severity | None = None,
     tolerated: bool = True,
 ) -> Rule:
-    """A Rule with the severity, tolerance (unless not ``tolerated``) and description that ``check`` sets."""
+    """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
     return Rule(
         name=name,
@@ -152,6 +152,7 @@ def rule(
         at_most=at_most,
         at_most_is_share=is_share,
         description=check.description,
+        owner=check.owner,
     )
 
 

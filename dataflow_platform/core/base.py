@@ -219,6 +219,7 @@ class Check(Spec, ABC):
     )
     name: str | None = Field(default=None, description="Name of the asset check; made from the rule if absent.")
     description: str = Field(default="", description="What the rule protects, for the people who see it fail.")
+    owner: str = Field(default="", description="Who is asked when it fails: an e-mail address or `team:name`.")
 
     reads_tables: ClassVar[bool] = False
 

@@ -81,6 +81,7 @@ def _judged(
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
     table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)

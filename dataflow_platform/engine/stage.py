@@ -20,6 +20,7 @@ from dataflow_platform.engine import (
     masking,
     planning,
     pushdown,
+    quality_history,
     query_errors,
     reading_range,
     reconciliation,
@@ -58,7 +59,7 @@ def _opened(load: StreamLoad) -> StagedLoad:
         # Before the state is read: two loads of one stream never start from the same place.
         session.lock(load.target)
         injection.reach("locked")
-        state.ensure_tables(session, load.target.schema)
+        state.ensure_tables(session, load.target.schema, quality=bool(load.checks))
         result.already = state.find_record(session, load.target.schema, load.load_id)
         if result.already is None:
             _fill(result)
@@ -163,7 +164,9 @@ def _stage_rows(
     if reconciled:
         with engine_limits.bounded(session, 1, frugal=goes_through):
             result.fingerprint = reconciliation.taken(session, result.staged)
+    quality_history.remember(load, session, result.rules)
     result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
+    result.measurements = quality_history.measured(session, quality_history.publishable(result), result.rules)
     result.samples = {
         verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
         for verdict in result.verdicts
@@ -194,6 +197,7 @@ def _planned(
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
     if result.secret:

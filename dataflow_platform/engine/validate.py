@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataflow_platform.core.base import Check, Column, Rule, Session, Table
 from dataflow_platform.core.errors import DataflowError, Location
@@ -11,6 +11,7 @@ from dataflow_platform.core.sql import literal, qualified, quote
 MASK = "_dataflow_mask_"
 _BITS = 62  # what a signed BIGINT holds without touching its sign
 _SAMPLES = 5
+_ROWS = 100_000  # of a batch that a rule's code gets
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Verdict:
     rows: int
     passed: bool
     sentence: str
+    broken: str | None = None
+    """What the check itself failed with; it passed nothing then."""
 
     @property
     def blocks(self) -> bool:
@@ -95,17 +98,36 @@ def judge(session: Session, staged: Table, rules: Sequence[Rule], rows: int) -> 
         row = session.in_engine(f"SELECT {counts} FROM {table}")[0]
         failing = {id(rule): int(count) for rule, count in zip(judged, row, strict=True)}
     verdicts = []
+    publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)}))"
     for rule in rules:
         if rule.violation is not None:
             count = failing[id(rule)]
             sentence = f"{count:,} of {rows:,} rows: {rule.message}"
-        else:
-            publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)})) {rule.verdict}"
-            answer = session.in_engine(publishable)[0]
+        elif rule.verdict is not None:
+            answer = session.in_engine(f"{publishable} {rule.verdict}")[0]
             count, sentence = int(answer[0]), str(answer[1])
+        else:
+            count, sentence = 0, rule.message
         limit = rule.at_most * rows if rule.at_most_is_share else rule.at_most
-        verdicts.append(Verdict(rule, count, rows, count <= limit, sentence))
+        verdict = Verdict(rule, count, rows, count <= limit, sentence)
+        verdicts.append(_with_code(session, publishable, verdict, limit) if rule.code else verdict)
     return verdicts
+
+
+def _with_code(session: Session, publishable: str, verdict: Verdict, limit: float) -> Verdict:
+    """The verdict together with what the rule's own code says."""
+    failing, sentences, tolerated, broken = verdict.failing, [], True, None
+    for code in verdict.rule.code:
+        if code.needs_all():
+            decision = code.decide(session.connection.sql(f"{publishable} {code.takes}").to_arrow_reader(_ROWS))
+            failing, tolerated = failing + decision.failing, tolerated and (decision.tolerated or not decision.failing)
+            sentences.append(decision.sentence)
+        broken = broken or code.broken
+    sentence = "; ".join(sentences) or verdict.sentence
+    if broken is not None:
+        sentence = f"the check itself failed, nothing was judged: {broken}"
+    passed = broken is None and tolerated and failing <= limit
+    return replace(verdict, failing=failing, passed=passed, sentence=sentence, broken=broken)
 
 
 def _broken(position: int) -> str:

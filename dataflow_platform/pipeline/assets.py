@@ -22,7 +22,7 @@ from dataflow_platform.core.base import (
     Window,
 )  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import metadata
+from dataflow_platform.engine import metadata, quality_history
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.rules import rule_names
 from dataflow_platform.engine.failures import as_failure, boundary
@@ -157,8 +157,8 @@ class StreamAsset:
             touched = _touched(self, staged, partitions)
             refusal = blocked(staged)
             if refusal is not None:
-                # Released before Dagster hears of it: a blocking result ends this step where it is yielded.
-                staged.close()
+                # Kept, and released, before Dagster hears of it: a blocking result ends this step where it is yielded.
+                quality_history.save_refused(staged)
             for outcome in self._results(staged):
                 yield outcome
                 injection.reach("check_reported")
