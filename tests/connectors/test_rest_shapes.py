@@ -173,7 +173,8 @@ def zipped(**files: bytes) -> bytes:
 
 
 XML = b"""<?xml version="1.0"?><s:Envelope xmlns:s="x"><s:Body><list total="2">
-<item id="1"><name>a &amp; b</name><tag>x</tag><tag>y</tag></item><item id="2"><name/></item></list></s:Body></s:Envelope>"""
+<item id="1"><name>a &amp; b</name><tag>x</tag><tag>y</tag></item><item id="2"><name/></item></list>
+</s:Body></s:Envelope>"""
 
 
 @pytest.mark.parametrize(
