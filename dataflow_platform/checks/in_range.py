@@ -7,15 +7,15 @@ from decimal import Decimal
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.checks import column_of, family, rule, rule_names, value_for
+from dataflow_platform.checks import RowCheck, column_of, family, rule, rule_names, value_for
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Rule
 from dataflow_platform.core.errors import ConfigError
 
 Bound = int | float | Decimal | datetime | date | str
 
 
-class InRange(Check):
+class InRange(RowCheck):
     """A column whose values lie between two bounds."""
 
     column: str = Field(description="The column. NULL breaks no range; add not_null for that.")

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from dataflow_platform.checks import rule, rule_names
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
@@ -14,6 +14,7 @@ class RowCount(Check):
     """How many rows a load brings."""
 
     shorthand: ClassVar[str | None] = "min"
+    dimension: ClassVar[Dimension] = "completeness"
 
     min: int = Field(default=0, ge=0, description="The fewest rows a load may bring.")
     max: int | None = Field(default=None, ge=0, description="The most rows a load may bring.")

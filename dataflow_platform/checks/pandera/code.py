@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from dataflow_platform.checks.pandera.declared import Flavour
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.checks.pandera.private_names import built_in
 from dataflow_platform.checks.pandera.seen import Seen
 from dataflow_platform.core import sql
@@ -113,14 +113,12 @@ class Code(RuleCode):
         return [not passes for passes in answers.to_list()]
 
     def _by_pandas(self, table: "pa.Table") -> list[bool] | bool:
-        import pandas as pd  # type: ignore[import-untyped]
-
         frame = _typed(table.to_pandas(), self.seen)
         found = self.check(frame, self.key)
         answers = found.check_output
-        if isinstance(answers, pd.DataFrame):
+        if isinstance(answers, type(frame)):
             answers = answers.all(axis="columns")
-        if not isinstance(answers, pd.Series):
+        if not hasattr(answers, "reindex"):  # a value, no series
             return bool(found.check_passed)
         if not answers.index.isin(frame.index).all() or not answers.index.is_unique or self.check.groupby:
             return bool(found.check_passed)
