@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dataflow_platform.connectors.rest import template
+from dataflow_platform.connectors.rest import template, value_path
 from dataflow_platform.connectors.rest.openapi import Description, Operation
 from dataflow_platform.connectors.rest.openapi_auth_check import check_auths, check_scope, sent_by
 from dataflow_platform.connectors.rest.openapi_findings import Report
@@ -24,13 +24,27 @@ _IN_ANSWER = (
     ("total", "verify.paging_end"),
     ("pages", "verify.paging_end"),
 )
+_PLAIN = frozenset({"verify.paging_path", "verify.paging_end", "verify.delta"})
 
 
 def verify(spec: "ConnectorSpec", description: Description | GraphqlDescription) -> Report:
     """What ``description`` has against ``spec``, and what it does not say. Nothing is asked over a network."""
-    if isinstance(description, GraphqlDescription):
-        return check_graphql(spec, description)
-    return _Verification(spec, description).run()
+    report = (
+        check_graphql(spec, description)
+        if isinstance(description, GraphqlDescription)
+        else _Verification(spec, description).run()
+    )
+    _unclaimed(spec, report)
+    return report
+
+
+def _unclaimed(spec: "ConnectorSpec", report: Report) -> None:
+    """A stream that is labelled unverified claims nothing: what differs is told, and is no contradiction."""
+    places = [f"streams.{name}" for name, each in spec.streams.items() if each.source and each.source.label == "unverified"]
+    for finding in list(report.findings):
+        if any(finding.at == place or finding.at.startswith(f"{place}.") for place in places):
+            report.findings.remove(finding)
+            report.silent(finding.at, f"differs from the document, and is labelled unverified: {finding.what}")
 
 
 class _Verification:
@@ -83,7 +97,8 @@ class _Verification:
             return
         check_scope(self.report, stream.scope, self.description, operation, f"{at}.scope")
         auths = [sent for auth in self.spec.auths for sent in sent_by(auth)]
-        RequestCheck(self.report, operation, stream, at).run(self.spec.headers, auths)
+        logs_in = any(auth.type != "none" for auth in self.spec.auths)
+        RequestCheck(self.report, operation, stream, at).run(self.spec.headers, auths, logs_in)
         if stream.job:
             self._job(name, stream)
             return
@@ -102,15 +117,15 @@ class _Verification:
             places.append(("deleted.records", stream.deleted.records, "verify.deleted"))
         for word, path, code in places:
             if path is not None:
-                self._in_answer(operation, path, f"{at}.{word}", code)
+                self._in_answer(stream, operation, path, f"{at}.{word}", code)
         if stream.paging.type == "next_link" and stream.paging.body_path is None:
-            self._in_answer(operation, "header:Link", f"{at}.paging", "verify.paging_path")
+            self._in_answer(stream, operation, "header:Link", f"{at}.paging", "verify.paging_path")
         if stream.deleted and stream.deleted.field:
             for record in self.records[at.removeprefix("streams.")]:
                 if self.report.step_into(record, stream.deleted.field, f"{at}.deleted.field", "verify.deleted"):
                     self.report.right()
 
-    def _in_answer(self, operation: Operation, path: str, at: str, code: str) -> None:
+    def _in_answer(self, stream: "ConnectorStream", operation: Operation, path: str, at: str, code: str) -> None:
         if path.startswith("header:"):
             if path.removeprefix("header:").lower() in operation.answer_headers:
                 self.report.right()
@@ -120,11 +135,14 @@ class _Verification:
         if operation.answer is None:
             self.report.silent(at, "the document shows no answer")
             return
+        beside = operation.answer.names - {str(value_path.steps(each)[0]) for each in stream.records.paths if each != "$"}
+        if not beside and operation.answer.names and Report().step_into(operation.answer, path, at, code) is None:
+            self.report.silent(at, f"the document shows nothing but the records ('{path}')")
+            return
         shape = self.report.step_into(operation.answer, path, at, code)
         if shape is None:
             return
-        wanted = {"verify.paging_path": "a plain value", "verify.paging_end": "a plain value", "verify.delta": "a plain value"}
-        if code in wanted and (shape.names or shape.items is not None):
+        if code in _PLAIN and (shape.names or shape.items is not None):
             self.report.wrong(code, f"'{path}' is no plain value", at, "name the value inside it")
         else:
             self.report.right()
@@ -138,7 +156,7 @@ class _Verification:
         if not job.poll.path.startswith("{job."):
             poll = self._operation(name, stream, job.poll.method, job.poll.path, f"{at}.poll")
         if poll is not None:
-            self._in_answer(poll, job.status, f"{at}.status", "verify.job")
+            self._in_answer(stream, poll, job.status, f"{at}.status", "verify.job")
         if job.result is not None and not job.result.startswith("{job."):
             self._operation(name, stream, "GET", job.result, f"{at}.result")
 

@@ -75,7 +75,7 @@ def locate(description: Description, method: str, url: str, defaults: Mapping[st
     exact = max(others.values(), default=-1)
     if best is not None and best[0] >= exact:
         operation = description.operation(best[1], best[2])
-        return Located(operation, free=_free(filled.segments, operation))
+        return Located(operation, free=_free(wanted.segments, operation))
     if others:
         return Located(None, methods=tuple(sorted(name for name, score in others.items() if score == exact)))
     return Located(None, nearest=_nearest(description, method, filled))
@@ -83,7 +83,16 @@ def locate(description: Description, method: str, url: str, defaults: Mapping[st
 
 def _score(wanted: tuple[str, ...], path: str, servers: Iterable[str]) -> int:
     """How many parts are the same to the letter; -1 where the address is another."""
-    return max((_match(wanted, address(joined(server, path)).segments) for server in servers), default=-1)
+    return max((_match(wanted, told) for server in servers for told in _told(server, path)), default=-1)
+
+
+@cache
+def _told(server: str, path: str) -> tuple[tuple[str, ...], ...]:
+    """The paths that a server and a path below it may mean: some documents write the server's path in both."""
+    base = "/" + "/".join(address(server).segments).strip("/")
+    if len(base) > 1 and path.startswith(f"{base}/"):
+        return address(joined(server, path)).segments, address(path).segments
+    return (address(joined(server, path)).segments,)
 
 
 def _match(wanted: tuple[str, ...], told: tuple[str, ...]) -> int:
@@ -111,8 +120,7 @@ def _pattern(told: str, inside: str) -> re.Pattern[str]:
 
 
 def _free(wanted: tuple[str, ...], operation: Operation) -> tuple[str, ...]:
-    for server in operation.servers:
-        told = address(joined(server, operation.path)).segments
+    for told in (each for server in operation.servers for each in _told(server, operation.path)):
         told = told[1:] if told[:1] == ("",) and len(told) > 1 else told
         if _match(wanted, told) >= 0:
             return tuple(ours for ours, theirs in zip(wanted, told, strict=True) if "{" in theirs and "{" not in ours)

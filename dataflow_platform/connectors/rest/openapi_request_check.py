@@ -17,6 +17,7 @@ _PAGES = frozenset({
     "page[cursor]", "next_page_token", "nextToken", "pagination_token", "startAt", "page_number", "pageNumber",
 })  # fmt: skip
 _BRACKET = re.compile(r"^([^\[\]]+)\[([^\[\]]*)\]$")
+_TOKENS = frozenset({"token", "access_token", "oauth_token"})
 _NUMBERS = frozenset({"integer", "number"})
 
 
@@ -49,9 +50,11 @@ class RequestCheck:
         self.endpoint = endpoint
         self.at = at
         self.sent: set[tuple[str, str]] = set()
+        self.logs_in = False
 
-    def run(self, shared_headers: Mapping[str, str], auth_names: Iterable[tuple[str, str]]) -> None:
-        """Everything but the answer."""
+    def run(self, shared_headers: Mapping[str, str], auth_names: Iterable[tuple[str, str]], logs_in: bool) -> None:
+        """Everything but the answer. ``auth_names`` are what the login adds; ``logs_in`` says that there is one."""
+        self.logs_in = logs_in
         self.sent.update(auth_names)
         for name, value in self.endpoint.params.items():
             self._param(name, value)
@@ -198,7 +201,11 @@ class RequestCheck:
 
     def _required(self) -> None:
         for parameter in self.operation.parameters:
-            if parameter.required and parameter.location in ("query", "header") and not self._is_sent(parameter):
+            if not parameter.required or parameter.location not in ("query", "header") or self._is_sent(parameter):
+                continue
+            if parameter.name in _TOKENS and self.logs_in:
+                self.report.silent(f"{self.at}.params", f"the document wants '{parameter.name}', which the login brings")
+            else:
                 what = f"{self.operation.path} wants the {parameter.location} parameter '{parameter.name}'"
                 word = "params" if parameter.location == "query" else "headers"
                 self.report.wrong("verify.required", what, f"{self.at}.{word}", f"send it: {word}: {{{parameter.name}: ...}}")

@@ -30,12 +30,16 @@ class Shape:
         waiting = list(self._schemas)
         while waiting and len(found) < _PARTS:
             schema = waiting.pop(0)
+            if isinstance(schema, list):  # some documents write alternatives as a bare list
+                waiting.extend(schema)
             if not isinstance(schema, Mapping) or id(schema) in seen:
                 continue
             seen.add(id(schema))
             found.append(schema)
             if isinstance(reference := schema.get("$ref"), str):
                 waiting.append(self._resolve(reference))
+            if _alternatives(schema):
+                waiting.extend(schema["items"])
             for word in _NESTED:
                 waiting.extend(part for part in schema.get(word) or () if isinstance(part, Mapping))
         return found
@@ -62,7 +66,8 @@ class Shape:
     def items(self) -> "Shape | None":
         """What an array holds; None where the value is no array, or of unknown items."""
         found = [item for item in self._of("items") if isinstance(item, Mapping)]
-        found += [item for items in self._of("items") if isinstance(items, list) for item in items]
+        lists = (part.get("items") for part in self._parts if not _alternatives(part))
+        found += [item for items in lists if isinstance(items, list) for item in items]
         found += [item for items in self._of("prefixItems") if isinstance(items, list) for item in items]
         return Shape(found, self._resolve) if found else None
 
@@ -123,6 +128,11 @@ class Shape:
         for several in self._of("examples"):
             shown.extend(several if isinstance(several, list) else several.values())
         return tuple(shown)
+
+
+def _alternatives(schema: Schema) -> bool:
+    """Slack writes the forms a value may have as ``items``, without a word of an array."""
+    return isinstance(schema.get("items"), list) and "type" not in schema
 
 
 def _number(value: Any) -> float | None:
