@@ -55,8 +55,9 @@ def _refuse_literal_secrets(names: Iterable[str], fields: Any, document: Documen
         value = fields
         for part in secret.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
+        texts = value.values() if isinstance(value, Mapping) else [value]
         # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
-        if isinstance(value, str) and "{{" not in value:
+        if any(isinstance(text, str) and "{{" not in text for text in texts):
             raise ConfigError(
                 "secret.literal",
                 f"'{secret}' holds a secret in clear text",
@@ -244,10 +245,16 @@ def contract(
 
 def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:
     """The stream, its options typed by the source's connector."""
-    options = model(source.StreamOptions, render(document, spec.from_, (*path, "from")), document, (*path, "from"))
+    written = source.stream_options(spec.name, render(document, spec.from_, (*path, "from")))
+    options = model(source.StreamOptions, written, document, (*path, "from"))
+    try:
+        declared = source.declares(options)
+    except DataflowError as error:
+        raise error.at(document.locate(*path, "from")) from None
     lookback = _parsed(cursor_range.lookback, spec.lookback, document, (*path, "lookback"))
     upper_bound = _parsed(cursor_range.upper_bound, spec.upper_bound, document, (*path, "upper_bound"))
-    return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key), lookback, upper_bound)
+    cursor = spec.cursor if "cursor" in spec.model_fields_set else declared.cursor
+    return Stream(spec.name, options, cursor, tuple(spec.primary_key) or declared.primary_key, lookback, upper_bound)
 
 
 def _parsed(parse: Callable[[Any], T], written: object, document: Document, path: Path_) -> T | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, decode, schema
-from dataflow_platform.connectors.rest.client import Page, Walk, records
+from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, schema
+from dataflow_platform.connectors.rest.reading import Pages
+from dataflow_platform.connectors.rest.walk import Page
 from dataflow_platform.core import injection
 from dataflow_platform.core.errors import TransientError
 
@@ -24,7 +25,7 @@ class Prefetch:
     future (and so let go of the interpreter lock).
     """
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Pages) -> None:
         self._walk = walk
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,13 +94,11 @@ class PageStream:
     def __init__(
         self,
         start: Callable[[], Prefetch],
-        records_path: str | None,
         fields: Sequence[Field],
         first: Prefetch | None,
         sample: Sequence[Page],
     ) -> None:
         self._start = start
-        self._records_path = records_path
         self._fields = fields
         self._arrow = schema(fields)
         self._lock = threading.Lock()
@@ -142,7 +141,7 @@ class PageStream:
         try:
             pages, sample = self._begin()
             while page := sample.pop(0) if sample else pages.take():
-                self.bytes += len(page.body)
+                self.bytes += page.size
                 self.rows += len(page.rows)
                 yield _numbered(self._batch(page), page.number)
                 injection.reach("batch_read")
@@ -155,8 +154,7 @@ class PageStream:
         try:
             return batch(page.rows, self._fields, self._arrow, page.where)
         except InexactError:
-            rows = records(decode(page.body, exact=True), self._records_path, page.where)
-            return batch(rows, self._fields, self._arrow, page.where)
+            return batch(page.exact(), self._fields, self._arrow, page.where)
 
 
 def _numbered(rows: "pa.RecordBatch", number: int) -> "pa.RecordBatch":
