@@ -86,6 +86,8 @@ def _listed(schemes: Iterable[Scheme]) -> str:
 def _token_url(report: Report, auth: Any, schemes: Iterable[Scheme], at: str) -> None:
     ours = getattr(auth, "token_url", "")
     told = [url for scheme in schemes for url in scheme.token_urls if "://" in url]
+    if ours and not told:
+        report.silent(f"{at}.token_url", "the document does not say where tokens come from")
     if not ours or not told:
         return
     if any(same_host(address(ours).host, address(url).host, {}) and _path(ours) == _path(url) for url in told):

@@ -40,7 +40,9 @@ def verify(spec: "ConnectorSpec", description: Description | GraphqlDescription)
 
 def _unclaimed(spec: "ConnectorSpec", report: Report) -> None:
     """A stream that is labelled unverified claims nothing: what differs is told, and is no contradiction."""
-    places = [f"streams.{name}" for name, each in spec.streams.items() if each.source and each.source.label == "unverified"]
+    places = [
+        f"streams.{name}" for name, each in spec.streams.items() if each.source and each.source.label == "unverified"
+    ]
     for finding in list(report.findings):
         if any(finding.at == place or finding.at.startswith(f"{place}.") for place in places):
             report.findings.remove(finding)
@@ -135,7 +137,9 @@ class _Verification:
         if operation.answer is None:
             self.report.silent(at, "the document shows no answer")
             return
-        beside = operation.answer.names - {str(value_path.steps(each)[0]) for each in stream.records.paths if each != "$"}
+        beside = operation.answer.names - {
+            str(value_path.steps(each)[0]) for each in stream.records.paths if each != "$"
+        }
         if not beside and operation.answer.names and Report().step_into(operation.answer, path, at, code) is None:
             self.report.silent(at, f"the document shows nothing but the records ('{path}')")
             return
@@ -181,7 +185,9 @@ class _Verification:
         servers = servers or [server for _, _, told in self.description.keys for server in told]
         hosts = told_hosts(servers)
         ours = address(self.spec.base_url).host
-        defaults = {name: template.as_text(v.default) for name, v in self.spec.variables.items() if v.default is not None}
+        defaults = {
+            name: template.as_text(v.default) for name, v in self.spec.variables.items() if v.default is not None
+        }
         if not hosts:
             self.report.silent("base_url", f"the document does not say where the API is ('{ours}')")
         elif any(same_host(ours, host, defaults) for host in hosts):
@@ -189,6 +195,19 @@ class _Verification:
         else:
             what = f"the API is not at '{ours}'"
             self.report.unknown("verify.host", what, "base_url", ours, hosts, "the document says")
+
+
+def _beside(answer: Shape, stream: "ConnectorStream") -> set[str]:
+    """What the answer has beside the records, on the way to them."""
+    found: set[str] = set()
+    for path in stream.records.paths:
+        shape: Shape | None = answer
+        for step in value_path.steps(path):
+            if shape is None or not isinstance(step, str):
+                break
+            found |= shape.names - {step}
+            shape = shape.field(step)
+    return found
 
 
 def summary(report: Report) -> Mapping[str, int]:

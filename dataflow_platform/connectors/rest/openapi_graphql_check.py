@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def check_graphql(spec: "ConnectorSpec", schema: GraphqlDescription) -> Report:
     """What ``schema`` has against the queries of ``spec``."""
     report = Report()
-    report.silent("base_url", "a GraphQL schema does not say where the API is, nor how it is told who asks")
+    for place in ("base_url", "auth", "scopes"):
+        report.silent(place, "a GraphQL schema says neither where the API is nor how it is told who asks")
     for name, stream in spec.streams.items():
         at = f"streams.{name}"
         if stream.graphql is None:
@@ -50,7 +51,10 @@ def _variables(report: Report, stream: "ConnectorStream", schema: GraphqlDescrip
     declared = schema.variables(graphql.query)
     sent: dict[str, Any] = dict(graphql.variables)
     paging = stream.paging
-    names = [("paging.param", getattr(paging, "param", None)), ("paging.size_param", getattr(paging, "size_param", None))]
+    names = [
+        ("paging.param", getattr(paging, "param", None)),
+        ("paging.size_param", getattr(paging, "size_param", None)),
+    ]
     names += [("paging.limit_param", getattr(paging, "limit_param", None))]
     if stream.cursor:
         names.append(("cursor.param", stream.cursor.param))
@@ -73,10 +77,11 @@ def _variables(report: Report, stream: "ConnectorStream", schema: GraphqlDescrip
                 _input(report, schema, declared[name], path, f"{at}.graphql.variables.{name}")
         else:
             report.right()
-    for name, kind in declared.items():
-        if kind.endswith("!") and name not in sent:
-            fix = f"give it: graphql: {{variables: {{{name}: ...}}}}"
-            report.wrong("verify.required", f"the query wants '{name}'", f"{at}.graphql.variables", fix)
+    for name in declared:
+        # Also where it may be null: a page's cursor that nobody gives asks for the first page for ever.
+        if name not in sent:
+            fix = f"give it by paging, or by graphql: {{variables: {{{name}: ...}}}}; else leave it out of the query"
+            report.wrong("verify.required", f"nothing gives the query its '{name}'", f"{at}.graphql.variables", fix)
 
 
 def _paths(value: dict[str, Any]) -> list[list[str]]:

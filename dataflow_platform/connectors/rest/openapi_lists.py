@@ -25,14 +25,20 @@ _SINCE = (
 )  # fmt: skip
 _CURSORS = (
     "cursor", "page_token", "pageToken", "next_token", "nextToken", "pagination_token", "page[cursor]", "start_cursor",
-    "starting_after", "after", "marker", "next_page_token", "offset", "continuation", "continuationToken",
+    "starting_after", "after", "marker", "next_page_token", "stream_position", "max_id", "offset",
+    "continuation", "continuationToken",
 )  # fmt: skip
-_NEXT_CURSOR = re.compile(r"^(next|next_?cursor|next_?page_?token|next_?token|next_?marker|next_?offset|after|offset|"
-                          r"starting_after|end_?cursor|cursor|continuation_?token)$", re.IGNORECASE)  # fmt: skip
-_NEXT_LINK = re.compile(r"^(next|next_?url|next_?link|next_?page_?(uri|url)|nextUri|href)$", re.IGNORECASE)
+_NEXT_CURSOR = re.compile(
+    r"^(next|(next_?)?(cursor|offset|stream_?position)|next_?(page_?token|token|marker)|after|starting_after|end_?cursor|"
+    r"continuation_?token)$",
+    re.IGNORECASE,
+)
+_NEXT_LINK = re.compile(r"^(next|next_?url|next_?link|next_?page(_?(uri|url))?|nextUri|href)$", re.IGNORECASE)
 _LAST_ID = ("starting_after", "after", "after_id", "since_id")
-_OFFSETS = ("offset", "start", "startAt", "start_position", "skip", "from_record")
-_PAGES = ("page", "page_number", "pageNumber", "page[number]", "currentPage", "p")
+_OFFSETS = ("offset", "start", "startAt", "start_position", "skip", "from_record", "startRow")
+_PAGES = (
+    "page", "page_number", "pageNumber", "page[number]", "currentPage", "p", "Page", "searchCriteria[currentPage]",
+)  # fmt: skip
 _SIZES = (
     "limit", "per_page", "page_size", "pageSize", "PageSize", "count", "maxResults", "max_results", "page[size]",
     "perPage", "pagelen", "size",
@@ -69,7 +75,8 @@ def list_endpoints(description: Description) -> Iterator[ListEndpoint]:
     taken: set[str] = set()
     for method, path, _ in description.keys:
         # What ends in a name asks for a single thing, even where that holds a list.
-        if method != "GET" or path.rstrip("/").endswith("}"):
+        # Google names what `{+parent}` takes a second time, part by part.
+        if method != "GET" or path.rstrip("/").endswith("}") or "{+" in path or "#" in path:
             continue
         operation = description.operation(method, path)
         found = None if operation.deprecated or operation.answer is None else records_of(operation.answer, path)
@@ -86,15 +93,20 @@ def _endpoint(operation: Operation, name: str, records: tuple[str, ...], record:
     size = operation.parameter(size_param) if size_param else None
     most = size.shape.maximum if size else None
     since = _first(_SINCE, query)
+    plain = frozenset(
+        each
+        for each in record.names
+        if (inner := record.field(each)) is not None and not inner.kinds & {"object", "array"}
+    )
     return ListEndpoint(
         operation=operation,
         name=name,
         records=records,
         record=record,
-        primary_key=_first((*_KEYS[:8], f"{_singular(name)}_id", *_KEYS[8:]), record.names),
-        cursor=_first((*_CHANGED, *_CREATED), record.names),
+        primary_key=_first((*_KEYS[:8], f"{_singular(name)}_id", *_KEYS[8:]), plain),
+        cursor=_first((*_CHANGED, *_CREATED), plain),
         cursor_param=since,
-        paging=_paging(operation, query),
+        paging=paging_of(operation),
         size_param=size_param,
         size=int(most) if most and most < 10_000 else None,
     )
@@ -132,7 +144,11 @@ def records_of(answer: Shape, path: str = "") -> tuple[tuple[str, ...], Shape] |
     return None
 
 
-def _paging(operation: Operation, query: Sequence[str]) -> NextPage:
+def paging_of(operation: Operation) -> NextPage:
+    """How pages of ``operation`` seem to follow each other, by its parameters and its answer."""
+    query = operation.names("query")
+    if operation.method == "POST" and operation.body is not None:
+        query = [*query, *sorted(operation.body.names)]
     answer = operation.answer
     inside = list(_scalars(answer)) if answer is not None and answer.items is None else []
     cursor = _first(_CURSORS, query)
@@ -152,7 +168,10 @@ def _paging(operation: Operation, query: Sequence[str]) -> NextPage:
         return NextPage("last_id", last, ("has_more",))
     if page:
         return NextPage("page_number", page)
-    return NextPage("offset", offset) if offset else NextPage("none")
+    if offset:
+        return NextPage("offset", offset)
+    # A cursor that goes with a size leads on, even where the answer does not say from where it is taken.
+    return NextPage("unknown", cursor) if cursor and _first(_SIZES, query) else NextPage("none")
 
 
 def _scalars(shape: Shape, at: tuple[str, ...] = (), depth: int = 3) -> Iterator[tuple[str, ...]]:

@@ -43,7 +43,9 @@ def _record(report: Report, kind: str, shape: Shape, path: str, at: str) -> Shap
         return shape.items or Shape([], lambda reference: None)
     held = ", ".join(sorted(shape.names)[:12]) or ", ".join(sorted(shape.kinds)) or "nothing told"
     wanted = "an object" if one else "a list"
-    lists = [name for name in sorted(shape.names) if (inner := shape.field(name)) is not None and inner.items is not None]
+    lists = [
+        name for name in sorted(shape.names) if (inner := shape.field(name)) is not None and inner.items is not None
+    ]
     fix = f"the lists in it are: {', '.join(lists)}" if lists and not one else f"it holds {held}"
     report.wrong("verify.records", f"'{path}' is no {wanted.split()[-1]}: {held}", at, fix)
     return None

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 from dataflow_platform.connectors.rest import template
 from dataflow_platform.connectors.rest.openapi import Operation, Parameter
 from dataflow_platform.connectors.rest.openapi_findings import Report
+from dataflow_platform.connectors.rest.openapi_lists import paging_of
 from dataflow_platform.connectors.rest.openapi_shape import Shape
 
 if TYPE_CHECKING:
     from dataflow_platform.connectors.rest.endpoint import Endpoint
 
-_PAGES = frozenset({
-    "page", "offset", "cursor", "page_token", "pageToken", "starting_after", "start_cursor", "page[number]",
-    "page[cursor]", "next_page_token", "nextToken", "pagination_token", "startAt", "page_number", "pageNumber",
-})  # fmt: skip
 _BRACKET = re.compile(r"^([^\[\]]+)\[([^\[\]]*)\]$")
 _TOKENS = frozenset({"token", "access_token", "oauth_token"})
 _NUMBERS = frozenset({"integer", "number"})
@@ -100,7 +97,7 @@ class RequestCheck:
             return
         # A list is written as `a,b` as often as by repeating the name.
         item = shape.items if "array" in shape.kinds and shape.items is not None else shape
-        parts = str(value).split(",") if item is not shape or item.enum and str(value) not in item.enum else [value]
+        parts = str(value).split(",") if item is not shape or (item.enum and str(value) not in item.enum) else [value]
         enum = [template.as_text(each) for each in item.enum]
         for part in parts:
             text = template.as_text(part)
@@ -160,9 +157,12 @@ class RequestCheck:
     def _paging(self) -> None:
         paging = self.endpoint.paging
         if paging.type == "none":
-            declared_pages = sorted(_PAGES.intersection(self.operation.names("query")) - {n for _, n in self.sent})
-            if declared_pages and not self.endpoint.delta:
-                what = f"{self.operation.path} has pages ('{declared_pages[0]}'), the stream asks for one only"
+            pages = paging_of(self.operation)
+            # A list that changes by a token, and one that is asked for by its parameters, need no further pages.
+            sent = {name for _, name in self.sent}
+            if pages.kind != "none" and not self.endpoint.job and pages.param not in sent:
+                shown = f"'{pages.param}'" if pages.param else f"'{'.'.join(pages.path)}'" if pages.path else "Link"
+                what = f"{self.operation.path} has pages ({shown}), the stream asks for one only"
                 fix = "declare `paging`, or what is behind the first page is never read"
                 self.report.wrong("verify.paging", what, f"{self.at}.paging", fix)
             return
@@ -170,7 +170,13 @@ class RequestCheck:
         if paging.type != "next_link":
             shape = self._name(paging.param, place, "paging.param", "verify.paging_param")
             counts = paging.type in ("offset", "page_number")
-            if shape is not None and counts and shape.kinds and not shape.kinds & _NUMBERS and "string" not in shape.kinds:
+            if (
+                shape is not None
+                and counts
+                and shape.kinds
+                and not shape.kinds & _NUMBERS
+                and "string" not in shape.kinds
+            ):
                 what = f"'{paging.param}' is no number"
                 self.report.wrong("verify.paging_param", what, f"{self.at}.paging.param", "page by another parameter")
         if paging.type == "offset":
@@ -185,7 +191,9 @@ class RequestCheck:
         if shape is None:
             return
         if shape.kinds and not shape.kinds & _NUMBERS and "string" not in shape.kinds:
-            self.report.wrong("verify.paging_size", f"'{name}' is no number", f"{self.at}.paging.{word}", "leave it out")
+            self.report.wrong(
+                "verify.paging_size", f"'{name}' is no number", f"{self.at}.paging.{word}", "leave it out"
+            )
         elif shape.maximum is not None and size > shape.maximum:
             what = f"a page has {shape.maximum:.0f} rows at most, not {size}"
             self.report.wrong(
@@ -194,7 +202,12 @@ class RequestCheck:
         elif shape.enum and str(size) not in map(str, shape.enum):
             known = [str(each) for each in shape.enum]
             self.report.unknown(
-                "verify.paging_size", f"'{name}' takes no {size}", f"{self.at}.paging.{amount}", str(size), known, "it takes"
+                "verify.paging_size",
+                f"'{name}' takes no {size}",
+                f"{self.at}.paging.{amount}",
+                str(size),
+                known,
+                "it takes",
             )
         else:
             self.report.right()
@@ -204,11 +217,15 @@ class RequestCheck:
             if not parameter.required or parameter.location not in ("query", "header") or self._is_sent(parameter):
                 continue
             if parameter.name in _TOKENS and self.logs_in:
-                self.report.silent(f"{self.at}.params", f"the document wants '{parameter.name}', which the login brings")
+                self.report.silent(
+                    f"{self.at}.params", f"the document wants '{parameter.name}', which the login brings"
+                )
             else:
                 what = f"{self.operation.path} wants the {parameter.location} parameter '{parameter.name}'"
                 word = "params" if parameter.location == "query" else "headers"
-                self.report.wrong("verify.required", what, f"{self.at}.{word}", f"send it: {word}: {{{parameter.name}: ...}}")
+                self.report.wrong(
+                    "verify.required", what, f"{self.at}.{word}", f"send it: {word}: {{{parameter.name}: ...}}"
+                )
         body = self.operation.body
         for name in sorted(body.required) if body is not None and not self.endpoint.graphql else ():
             if ("body", name) not in self.sent and not any(sent.startswith(f"{name}.") for _, sent in self.sent):
@@ -221,7 +238,9 @@ class RequestCheck:
             ours = {"authorization", "accept", "content-type", "user-agent"}
             return parameter.name.lower() in ours or ("header", parameter.name.lower()) in self.sent
         name = parameter.name.removesuffix("[]")
-        return any(place == "query" and sent.partition("[")[0] == name or sent == parameter.name for place, sent in self.sent)
+        return any(
+            (place == "query" and sent.partition("[")[0] == name) or sent == parameter.name for place, sent in self.sent
+        )
 
 
 def _fits(kinds: frozenset[str], value: Any) -> bool:
