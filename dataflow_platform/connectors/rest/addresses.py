@@ -41,6 +41,8 @@ def is_public(address: Address) -> bool:
     real = embedded(address)
     if isinstance(real, ipaddress.IPv4Address) and real in _SHARED:
         return False
+    if isinstance(real, ipaddress.IPv6Address) and real.is_site_local:
+        return False
     return real.is_global and not real.is_multicast and not real.is_reserved
 
 

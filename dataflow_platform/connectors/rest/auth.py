@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field
 
-_SECRET = "as `{{ env.NAME }}`."
+_FROM = "as `{{ env.NAME }}`."
 
 
 def basic(username: str, password: str) -> str:
@@ -39,7 +39,7 @@ class Bearer(_Auth):
     """``Authorization: Bearer <token>``."""
 
     type: Literal["bearer"] = Field(default="bearer", description="`bearer`: a token in the Authorization header.")
-    token: str = Field(repr=False, description=f"The token, {_SECRET}")
+    token: str = Field(repr=False, description=f"The token, {_FROM}")
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
@@ -50,7 +50,7 @@ class HeaderKey(_Auth):
 
     type: Literal["header"] = Field(default="header", description="`header`: a key in a header of the API's own.")
     name: str = Field(description="The header's name, such as `X-API-Key`.")
-    key: str = Field(repr=False, description=f"The key, {_SECRET}")
+    key: str = Field(repr=False, description=f"The key, {_FROM}")
     prefix: str = Field(default="", description="Text before the key, such as `SSWS ` or `Token token=`.")
 
     def headers(self) -> dict[str, str]:
@@ -61,10 +61,10 @@ class HeaderKeys(_Auth):
     """Several keys, each in a header of its own."""
 
     type: Literal["headers"] = Field(default="headers", description="`headers`: several keys, a header each.")
-    keys: dict[str, str] = Field(repr=False, description="Header to key, the keys as `{{ env.NAME }}`.")
+    credentials: dict[str, str] = Field(repr=False, description="Header to key, the keys as `{{ env.NAME }}`.")
 
     def headers(self) -> dict[str, str]:
-        return dict(self.keys)
+        return dict(self.credentials)
 
 
 class QueryKey(_Auth):
@@ -72,28 +72,31 @@ class QueryKey(_Auth):
 
     type: Literal["query"] = Field(default="query", description="`query`: a key as a query parameter.")
     name: str = Field(description="The parameter's name, such as `api_key`.")
-    key: str = Field(repr=False, description=f"The key, {_SECRET}")
+    key: str = Field(repr=False, description=f"The key, {_FROM}")
 
 
 class BodyKeys(_Auth):
     """Credentials among the values of a JSON or form body."""
 
     type: Literal["body"] = Field(default="body", description="`body`: keys in the body of each request.")
-    keys: dict[str, str] = Field(repr=False, description="Name in the body to key, the keys as `{{ env.NAME }}`.")
+    credentials: dict[str, str] = Field(
+        repr=False, description="Name in the body to key, the keys as `{{ env.NAME }}`."
+    )
 
 
 class Basic(_Auth):
     """User name and password."""
 
     type: Literal["basic"] = Field(default="basic", description="`basic`: user name and password.")
-    username: str = Field(default="", description="The user's name; some APIs take their key here.")
-    password: str = Field(default="", repr=False, description=f"The password, {_SECRET}")
+    username: str = Field(default="", repr=False, description="The user's name; some APIs take their key here.")
+    password: str = Field(default="", repr=False, description=f"The password, {_FROM}")
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Basic {basic(self.username, self.password)}"}
 
     def secrets(self) -> tuple[str, ...]:
-        return (basic(self.username, self.password), *super().secrets())
+        # Where there is no password the name is the key.
+        return (basic(self.username, self.password), self.password or self.username)
 
 
 class Digest(_Auth):
@@ -103,7 +106,7 @@ class Digest(_Auth):
         default="digest", description="`digest`: user name and password, as a riddle's answer."
     )
     username: str = Field(description="The user's name.")
-    password: str = Field(repr=False, description=f"The password, {_SECRET}")
+    password: str = Field(repr=False, description=f"The password, {_FROM}")
 
 
 class _Token(_Auth):
@@ -125,7 +128,7 @@ class ClientCredentials(_Token):
         description="`oauth2_client_credentials`: id and secret are changed for tokens.",
     )
     client_id: str = Field(description="The client's id.")
-    client_secret: str = Field(repr=False, description=f"The client's secret, {_SECRET}")
+    client_secret: str = Field(repr=False, description=f"The client's secret, {_FROM}")
     client_auth: Literal["body", "header"] = Field(
         default="body", description="Where id and secret go: into the form, or into a Basic header."
     )
@@ -140,8 +143,8 @@ class RefreshToken(_Token):
         description="`oauth2_refresh_token`: a long-lived token is changed for short-lived ones.",
     )
     client_id: str = Field(description="The client's id.")
-    client_secret: str = Field(default="", repr=False, description=f"The client's secret, {_SECRET}")
-    refresh_token: str = Field(repr=False, description=f"The refresh token, {_SECRET}")
+    client_secret: str = Field(default="", repr=False, description=f"The client's secret, {_FROM}")
+    refresh_token: str = Field(repr=False, description=f"The refresh token, {_FROM}")
     client_auth: Literal["body", "header"] = Field(
         default="body", description="Where id and secret go: into the form, or into a Basic header."
     )
@@ -159,9 +162,9 @@ class JwtAssertion(_Token):
         default="oauth2_jwt", description="`oauth2_jwt`: a signed assertion is changed for tokens."
     )
     token_url: str = Field(default="", description="Address that gives tokens; that of the service account if empty.")
-    private_key: str = Field(default="", repr=False, description=f"The private key as PEM, {_SECRET}")
+    private_key: str = Field(default="", repr=False, description=f"The private key as PEM, {_FROM}")
     service_account: str = Field(
-        default="", repr=False, description=f"A service account's key file as JSON text, {_SECRET} It brings the rest."
+        default="", repr=False, description=f"A service account's key file as JSON text, {_FROM} It brings the rest."
     )
     issuer: str = Field(default="", description="Claim `iss`.")
     subject: str = Field(default="", description="Claim `sub`: on whose behalf; the issuer where `as_client` is set.")
@@ -186,7 +189,7 @@ class SessionLogin(_Auth):
     body: dict[str, str] = Field(default_factory=dict, repr=False, description="JSON body of the login.")
     form: bool = Field(default=False, description="The body is sent as a form.")
     username: str = Field(default="", description="User name of a Basic header of the login; none if empty.")
-    password: str = Field(default="", repr=False, description=f"Its password, {_SECRET}")
+    password: str = Field(default="", repr=False, description=f"Its password, {_FROM}")
     token_path: str = Field(
         default="token", description="Path of the token in the answer, or `header:Name`, or `cookie:name`."
     )
@@ -200,8 +203,8 @@ class AwsSigV4(_Auth):
 
     type: Literal["aws_sigv4"] = Field(default="aws_sigv4", description="`aws_sigv4`: signed as AWS asks for it.")
     access_key: str = Field(description="Id of the access key.")
-    secret_key: str = Field(repr=False, description=f"The secret key, {_SECRET}")
-    session_token: str = Field(default="", repr=False, description=f"Token of temporary credentials, {_SECRET}")
+    secret_key: str = Field(repr=False, description=f"The secret key, {_FROM}")
+    session_token: str = Field(default="", repr=False, description=f"Token of temporary credentials, {_FROM}")
     region: str = Field(description="Region, such as `eu-central-1`.")
     service: str = Field(description="Name of the service, such as `execute-api`.")
 

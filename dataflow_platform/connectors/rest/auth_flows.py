@@ -56,7 +56,7 @@ class BodyFlow(Flow):
 
     async def sign(self, send: Send, outgoing: Outgoing) -> Outgoing:
         body = outgoing.body if isinstance(outgoing.body, dict) else {}
-        return replace(outgoing, body={**body, **self.written.keys})
+        return replace(outgoing, body={**body, **self.written.credentials})
 
 
 @dataclass

@@ -66,7 +66,7 @@ def _window(endpoint: Endpoint, cursor: Cursor | None, state: State) -> Span:
 
 
 def _slices(cursor: Cursor, begin: Moment, now: datetime) -> Iterator[Span]:
-    length = cursor_range.lookback(cursor.slice)
+    length = cursor_range.lookback(cursor.slice or "")
     if not isinstance(length, timedelta) or not length:
         raise ConfigError(
             "rest.slice", f"'{cursor.slice}' is no length of time", where="cursor.slice", fix="write 30d, 12h or 15m"

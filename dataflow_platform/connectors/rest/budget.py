@@ -85,7 +85,7 @@ class Budget:
         if waiting:
             loop, place = waiting
             with suppress(RuntimeError):  # that loop is closed: its reader is gone
-                loop.call_soon_threadsafe(lambda: place.done() or place.set_result(None))
+                loop.call_soon_threadsafe(_let_in, place)
 
     def _pace(self) -> tuple[float, float] | None:
         """Seconds between two requests, and how far requests may run ahead of that; None without a limit."""
@@ -132,6 +132,11 @@ class Budget:
         """Let nobody ask for so long: the API said so."""
         with self._lock:
             self._blocked_until = max(self._blocked_until, time.time() + seconds)
+
+
+def _let_in(place: asyncio.Future[None]) -> None:
+    if not place.done():
+        place.set_result(None)
 
 
 def _next(now: float, due: float, blocked: float, pace: tuple[float, float], longest: float) -> tuple[float, float]:
@@ -212,4 +217,6 @@ def budget_of(host: str, credentials: tuple[str, ...], rate: Rate) -> Budget:
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"dataflow-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():  # somebody else made it first: this process keeps its pace alone
+        folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
     return folder

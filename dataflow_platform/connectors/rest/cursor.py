@@ -51,7 +51,7 @@ class Cursor(Spec):
     parallel: int = Field(default=1, ge=1, description="Slices that are read at once.")
     sorted: Literal["none", "descending"] = Field(
         default="none",
-        description="`descending`: the newest rows come first, so reading ends after the first page that is wholly older.",
+        description="`descending`: the newest rows come first: reading ends after the first page that is wholly older.",
     )
 
     @field_validator("format")

@@ -185,10 +185,9 @@ def refuse_unfit_value(name: str, variable: Variable, value: Any) -> None:
                 "rest.variable", f"'{name}' is not written as it should be", where=name,
                 fix=f"{variable.description}" + (f", such as {variable.example}" if variable.example else ""),
             )  # fmt: skip
-        if variable.type == "text" and (
-            (variable.must_be_set and not text.strip())
-            or not (text.isprintable() or "-----" in text or text.lstrip().startswith("{"))
-        ):
+        # A PEM key and a key file have lines; nothing that goes into a header may.
+        lines = not text.isprintable() and "-----" not in text and not text.lstrip().startswith("{")
+        if lines or (variable.must_be_set and not text.strip()):
             raise ConfigError(
                 "rest.variable", f"'{name}' is empty or holds a line break", where=name,
                 fix="look at the environment variable it is read from: unset, or with a newline at its end?",

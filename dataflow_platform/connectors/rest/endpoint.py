@@ -60,7 +60,7 @@ class Endpoint(Spec):
     records: Records = Field(default=Records(), description="Where the records stand in the answer.")
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description="Further columns taken from inside the record: column to path, such as `updated: attributes.updated`.",
+        description="Further columns from inside the record: column to path, such as `updated: attributes.updated`.",
     )
     primary_key: list[str] = Field(
         default_factory=list, description="Columns that tell rows apart; the pipeline's own `primary_key` wins."
@@ -69,8 +69,8 @@ class Endpoint(Spec):
     cursor: Cursor | None = Field(default=None, description="How the endpoint is asked for what is new.")
     cursor_param: str | None = Field(
         default=None,
-        description="Short for `cursor: {param: ...}`: takes the text of the greatest cursor loaded so far. The API must "
-        "include rows equal to it; rows it sends twice are recognised.",
+        description="Short for `cursor: {param: ...}`: takes the text of the greatest cursor loaded so far. The API "
+        "must include rows equal to it; rows it sends twice are recognised.",
     )
     window_params: WindowParams | None = Field(
         default=None, description="Query parameters that take a partition's range."
@@ -91,8 +91,8 @@ class Endpoint(Spec):
     )
     overflow: str | None = Field(
         default=None,
-        description="A JSON column that takes fields which first appear after the columns were settled, and values that "
-        "are not of their column's inferred type; without it they are errors.",
+        description="A JSON column that takes fields which first appear after the columns were settled, and values "
+        "that are not of their column's inferred type; without it they are errors.",
     )
 
     @field_validator("primary_key", mode="before")

@@ -33,8 +33,8 @@ class Parent(Spec):
     skip_missing: bool = Field(default=False, description="A parent that is gone (404, 410) has no rows.")
     cursor_each: bool = Field(
         default=False,
-        description="Each parent is read from its own last cursor; a new parent from the beginning. The stream then has "
-        "no `cursor` of its own: use `load: merge`.",
+        description="Each parent is read from its own last cursor; a new parent from the beginning. The stream then "
+        "has no `cursor` of its own: use `load: merge`.",
     )
 
     @model_validator(mode="after")

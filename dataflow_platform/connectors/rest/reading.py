@@ -223,7 +223,7 @@ def request_of(access: Access, endpoint: Endpoint, values: Mapping[str, Any], sp
         body = {"query": endpoint.graphql.query, "variables": variables}
     elif body is not None:
         body = template.fill_all(body, known)
-    path = template.fill_path(endpoint.path, {**known, **{name: f"{{{name}}}" for name in ()}})
+    path = template.fill_path(endpoint.path, known)
     request = Request(
         access.address(path), params, endpoint.verb, body, template.fill_all(dict(endpoint.headers), known),
         form=endpoint.form,

@@ -18,7 +18,7 @@ class Request:
     """
 
     url: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | list[str]] = field(default_factory=dict)
     method: str = "GET"
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import duckdb
 
-from dataflow_platform.connectors.rest import batches
+from dataflow_platform.connectors.rest import batches, overflow
 from dataflow_platform.connectors.rest.client import place
 from dataflow_platform.connectors.rest.reading import Plan
 from dataflow_platform.connectors.rest.stream import PAGE, PageStream, Prefetch
@@ -36,12 +36,15 @@ def scan(connection: duckdb.DuckDBPyConnection, plan: Plan, cursor: str | None) 
         rows = [row for page in pages for row in page.rows]
         where = place(plan.access.address(endpoint.path), 1, endpoint.verb)
         remembered = dict(plan.state.position.get("columns", {}))
-        fields = batches.settle(rows, endpoint.columns, remembered, endpoint.infer, where)
+        declared = {**endpoint.columns, **({endpoint.overflow: "JSON"} if endpoint.overflow else {})}
+        if endpoint.overflow:
+            rows = overflow.tolerant(rows, declared, remembered)
+        fields = batches.settle(rows, declared, remembered, endpoint.infer, where)
     except DataflowError:
         if sampled:
             sampled.close()
         raise
-    rows_of = PageStream(start, fields, sampled, pages)
+    rows_of = PageStream(start, fields, sampled, pages, endpoint.overflow)
     located = connection.from_arrow(rows_of)
     # Remembered, so that a run without rows has columns and a type does not change from run to run. What the
     # reading itself leaves there (a token, the cursors of parents) is put in while it goes on.

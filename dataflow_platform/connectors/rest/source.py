@@ -31,7 +31,7 @@ class Rest(RestSource):
     )
     secret_fields: ClassVar[frozenset[str]] = frozenset(
         f"auth.{name}" for kind in KINDS.values() for name, field in kind.model_fields.items() if field.repr is False
-    ) - {"auth.params", "auth.body"}
+    ) - {"auth.params", "auth.body", "auth.username"}
     StreamOptions: ClassVar[type[Spec]] = Endpoint
 
     base_url: str = Field(description="Where the API begins, such as `https://api.example.com/v1`; http or https.")

@@ -33,7 +33,7 @@ class Source(Spec):
     """Where a fact about an API was found, so that nobody has to believe it."""
 
     label: Literal["contract", "unverified"] = Field(
-        description="`contract`: held against the vendor's own machine-readable description by a program; `unverified`: "
+        description="`contract`: held against the vendor's machine-readable description by a program; `unverified`: "
         "read in the documentation and never tried."
     )
     checked: date = Field(description="Day on which that was done.")
@@ -173,7 +173,7 @@ _WHOLE = {"paging": "type"}
 
 
 def merged(defaults: Mapping[str, Any], stream: Any) -> Any:
-    """A stream as written over the defaults: maps are merged, everything else is replaced; null takes a default away."""
+    """A stream over the defaults: maps are merged, everything else is replaced; null takes a default away."""
     if isinstance(stream, BaseModel):
         return stream
     written = {"path": stream} if isinstance(stream, str) else dict(stream or {})

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, schema
+from dataflow_platform.connectors.rest.batches import Field, InexactError, Row, batch, schema
+from dataflow_platform.connectors.rest.overflow import fitted
 from dataflow_platform.connectors.rest.reading import Pages
 from dataflow_platform.connectors.rest.walk import Page
 from dataflow_platform.core import injection
@@ -97,10 +98,12 @@ class PageStream:
         fields: Sequence[Field],
         first: Prefetch | None,
         sample: Sequence[Page],
+        overflow: str | None = None,
     ) -> None:
         self._start = start
         self._fields = fields
         self._arrow = schema(fields)
+        self._overflow = overflow
         self._lock = threading.Lock()
         self._first = (first, list(sample)) if first else None
         self._open: list[Prefetch] = [first] if first else []
@@ -152,9 +155,12 @@ class PageStream:
 
     def _batch(self, page: Page) -> "pa.RecordBatch":
         try:
-            return batch(page.rows, self._fields, self._arrow, page.where)
+            return batch(self._fitted(page.rows), self._fields, self._arrow, page.where)
         except InexactError:
-            return batch(page.exact(), self._fields, self._arrow, page.where)
+            return batch(self._fitted(page.exact()), self._fields, self._arrow, page.where)
+
+    def _fitted(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return fitted(rows, self._fields, self._overflow) if self._overflow else rows
 
 
 def _numbered(rows: "pa.RecordBatch", number: int) -> "pa.RecordBatch":

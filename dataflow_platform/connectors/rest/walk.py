@@ -10,7 +10,6 @@ from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.client import Client, SkippedError, place
 from dataflow_platform.connectors.rest.decoding import exact_value, value_of
 from dataflow_platform.connectors.rest.endpoint import Endpoint
-from dataflow_platform.connectors.rest.paging import Paging
 from dataflow_platform.connectors.rest.reply import Reply
 from dataflow_platform.connectors.rest.request import Answer, Request, Row
 from dataflow_platform.connectors.rest.shaping import rows_of
@@ -59,7 +58,7 @@ class Walk:
         self._client = client
         self._access = access
         self._endpoint = endpoint
-        self._paging: Paging = endpoint.paging
+        self._paging: Any = endpoint.paging
         self._start = first
         self._request: Request | None = self._paging.first(first)
         self._rules = (*endpoint.errors, *(GRAPHQL_RULES if endpoint.graphql else ()))
