@@ -143,6 +143,6 @@ def _of_auth(way: Written) -> Iterator[tuple[str, Written]]:
     if way["type"] in ("header", "query"):
         yield "auth name", {**way, "name": _renamed(way["name"])}
     elif way["type"] == "headers":
-        yield "auth name", {**way, "keys": {_renamed(name): key for name, key in way["keys"].items()}}
+        yield "auth name", {**way, "credentials": {_renamed(name): key for name, key in way["credentials"].items()}}
     else:
         yield "auth kind", {"type": "query", "name": "qz", "key": "qz"}

@@ -14,10 +14,10 @@ def sent_by(auth: Any) -> list[tuple[str, str]]:
     if auth.type == "header":
         return [("header", auth.name.lower())]
     if auth.type == "headers":
-        return [("header", name.lower()) for name in auth.keys]
+        return [("header", name.lower()) for name in auth.credentials]
     if auth.type == "query":
         return [("query", auth.name)]
-    return [("body", name) for name in auth.keys] if auth.type == "body" else []
+    return [("body", name) for name in auth.credentials] if auth.type == "body" else []
 
 
 def fits(auth: Any, scheme: Scheme) -> bool:
