@@ -197,6 +197,8 @@ def test_types_and_columns_that_a_person_names(tmp_path: Path, engine: duckdb.Du
     source = Access(path=str(made.write(tmp_path / "files.accdb")))
     with pytest.raises(ConfigError, match=r"what \(attachment or multi-valued\)"):
         read(source, engine, stream("files"))
+    with pytest.raises(ConfigError, match=r"access\.type"):
+        read(source, engine, stream("files", types={"what": "JSON"}))
     assert read(source, engine, stream("files", columns=("id",))) == [(1,)]
 
 
