@@ -23,7 +23,11 @@ def pipeline_schema() -> str:
         "checks": {name: _as_model(registry.check(name)) for name in ours("checks")},
         "load_strategies": {name: _as_model(registry.load_strategy(name)) for name in ours("load_strategies")},
     }
-    written = [*roots.values(), TypedRule, *(model for found in plugins.values() for model in found.values())]
+    written: list[type[BaseModel]] = [
+        *roots.values(),
+        TypedRule,
+        *(model for found in plugins.values() for model in found.values()),
+    ]
     models = dict.fromkeys(inner for model in written for inner in (model, *nested_models(model)))
     references, whole = models_json_schema([(model, "validation") for model in models])
     definitions: Schema = whole["$defs"]

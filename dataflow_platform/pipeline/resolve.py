@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from dataflow_platform.core import condition, cursor_range, registry
 from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
+from dataflow_platform.core.claim import refuse_contradictions
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
@@ -220,6 +221,9 @@ def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:
                 where = document.locate(*place, str(error.where.path))
                 raise ConfigError(error.code, error.what, where=where, fix=error.fix) from None
         found.append(plugin("checks", entry, document, place))
+    # What may fail for some rows contradicts nothing.
+    claims = [check.claims() if check.tolerance()[0] == 0 else () for check in found]
+    refuse_contradictions(claims, lambda position: document.locate(*path, "checks", position))
     return found
 
 
