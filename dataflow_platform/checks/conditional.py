@@ -10,8 +10,7 @@ from dataflow_platform.checks import RowCheck, rule_names, words_of
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
-from dataflow_platform.core.expression import columns_used
-from dataflow_platform.core.expression import expression as checked
+from dataflow_platform.core.expression import columns_used, expression
 from dataflow_platform.core.sql import find_column
 
 
@@ -28,7 +27,7 @@ class Conditional(RowCheck):
 
     @model_validator(mode="after")
     def _check(self) -> "Conditional":
-        checked(self.when, scope="row")
+        expression(self.when, scope="row")
         inner = self._inner()
         if not isinstance(inner, RowCheck):
             raise ConfigError(
@@ -44,17 +43,16 @@ class Conditional(RowCheck):
         return self
 
     def _inner(self) -> Check:
-        if isinstance(self.then, str):
-            return self._checked("expression", self.then)
-        if len(self.then) != 1:
+        then = {"expression": {"sql": self.then}} if isinstance(self.then, str) else self.then
+        if len(then) != 1:
             raise ConfigError(
-                "check.conditional", f"`then` takes one check, this is {len(self.then)}", where="then",
+                "check.conditional", f"`then` takes one check, this is {len(then)}", where="then",
                 fix="write a check for each, with the same `when`",
             )  # fmt: skip
-        ((name, value),) = self.then.items()
-        place = Location(path=f"then.{name}")
+        ((name, value),) = then.items()
+        place = Location(path="then" if isinstance(self.then, str) else f"then.{name}")
         try:
-            return self._checked(name, value)
+            made: Check = registry.check(name).model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(map(str, first["loc"]))
@@ -63,10 +61,6 @@ class Conditional(RowCheck):
             ) from None
         except DataflowError as error:
             raise error.at(place) from None
-
-    @staticmethod
-    def _checked(name: str, value: Any) -> Check:
-        made: Check = registry.check(name).model_validate(value)
         return made
 
     def names(self) -> list[str]:
@@ -81,7 +75,7 @@ class Conditional(RowCheck):
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """The rules of the inner check, for rows that meet the condition."""
         names = [column.name for column in columns]
-        condition = checked(self.when, columns=names, scope="row")
+        condition = expression(self.when, columns=names, scope="row")
         used = {find_column(name, names) for name in columns_used(self.when)}
         at_most, is_share = self.tolerance()
         return [
