@@ -73,3 +73,9 @@ class Rule:
     reads_history: bool = False
     dimension: Dimension = "validity"
     code: tuple[RuleCode, ...] = ()
+    shows: tuple[str, ...] = ()
+    """Columns to look at where a row breaks it."""
+    quarantines: bool = True
+    """Of a ``violation``: the rows that break it are taken out; otherwise they are only counted and judged."""
+    may_raise: bool = True
+    """False where its SQL raises no error over any row."""

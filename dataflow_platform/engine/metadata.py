@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from dataflow_platform.engine import quality_score
+from dataflow_platform.engine import failing_rows, quality_score
 from dataflow_platform.engine.lineage import Origin, words
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StagedLoad
@@ -82,13 +82,25 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def of_verdict(verdict: Verdict, samples: list[str]) -> dict[str, Any]:
+def of_verdict(staged: StagedLoad, verdict: Verdict, refused: bool) -> dict[str, Any]:
     """What a person wants to know of a check's result."""
-    return {
+    samples = staged.samples.get(verdict.rule.name, [])
+    found: dict[str, Any] = {
         "failing rows": verdict.failing,
         "rows": verdict.rows,
         "share": round(verdict.failing / verdict.rows, 6) if verdict.rows else 0.0,
         "verdict": verdict.sentence,
         "samples": ", ".join(samples) or "-",
-        **({"quarantined": verdict.failing} if verdict.rule.violation and not verdict.blocks else {}),
     }
+    if verdict.rule.owner:
+        found["owner"] = verdict.rule.owner
+    if verdict.broken is not None:
+        found["broken"] = verdict.broken
+    if verdict.failing:
+        found["failing rows are"] = failing_rows.where(staged, verdict, refused)
+        sql = failing_rows.all_of(staged, verdict, refused)
+        if sql is not None:
+            found["SQL of the failing rows"] = dg.MetadataValue.md(f"```sql\n{sql}\n```")
+    if verdict.rule.violation and verdict.rule.quarantines and not refused:
+        found["quarantined"] = verdict.failing
+    return found

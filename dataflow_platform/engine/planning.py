@@ -212,7 +212,8 @@ def own_rules(result: StagedLoad, query: transform.Query) -> list[Rule]:
         found.append(Rule(CURSOR_RULE, message, "warn", violation=missing, dimension="completeness"))
     found += [Rule(name, wrong, "warn", violation=quote(flag(name))) for name, wrong in query.rules.items()]
     assert result.plan is not None
-    return [*found, *rules.row_rules(result.load.contract, result.plan)]
+    found += rules.row_rules(result.load.contract, result.plan)
+    return [replace(rule, may_raise=False) for rule in found]
 
 
 def refuse(result: StagedLoad) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Rule, Session
-from dataflow_platform.core.sql import literal, qualified
+from dataflow_platform.core.sql import literal
 from dataflow_platform.engine import quality_score, state, validate
 from dataflow_platform.engine.measurement import Measurement
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -44,7 +44,8 @@ def measured(session: Session, publishable: str, rules: Iterable[Rule]) -> list[
     """What ``rules`` measure of the rows that would be published; ``publishable`` is ``WITH staged AS (...)``."""
     found = []
     for rule in rules:
-        for name, column, value, detail in session.in_engine(f"{publishable} {rule.measures}") if rule.measures else ():
+        kept = validate.answered(session, f"{publishable} {rule.measures}", rule) if rule.measures else ()
+        for name, column, value, detail in kept:
             known = None if value is None else float(value)
             found.append(Measurement("metric", str(name), column, known, detail=detail))
     return found
@@ -114,5 +115,4 @@ def save_refused(staged: StagedLoad) -> None:
 def publishable(staged: StagedLoad) -> str:
     """``WITH staged AS (...)``: the staged rows that break no row rule."""
     assert staged.staged is not None
-    table = qualified(staged.staged.schema, staged.staged.name)
-    return f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({validate.is_bad(staged.rules)}))"
+    return validate.publishable(staged.staged, staged.rules)

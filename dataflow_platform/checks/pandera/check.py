@@ -22,7 +22,8 @@ class Pandera(Check):
 
     schema_path: str = Field(
         alias="schema",
-        description="`package.module:name` of a pandera DataFrameSchema or DataFrameModel, pandas or polars flavour. "
+        description="`package.module:name` of a pandera DataFrameSchema or DataFrameModel, pandas or polars flavour, "
+        "or a YAML file below the project's root (`contracts/flights.yaml`) as `schema.to_yaml()` writes it. "
         "A check with `raise_warning=True` has severity `warn`, all others the severity set here.",
     )
     whole: list[str] = Field(
