@@ -124,6 +124,15 @@ class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster l
 _prepared: set[str] = set()
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a connector says of a stream, where the pipeline does not."""
+
+    cursor: str | None = None
+    primary_key: tuple[str, ...] = ()
+    description: str = ""
+
+
 class Source(Connector):
     """A system rows are read from."""
 
@@ -162,6 +171,16 @@ class Source(Connector):
     def keyed_client(self) -> KeyedClient:
         """A client that asks for single things by their keys, closed by the caller; where the source has one."""
         raise NotImplementedError(f"{type(self).__name__} cannot be asked for single keys")
+
+    @classmethod
+    def stream_options(cls, name: str, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options of the pipeline's stream ``name``, from what is ``written`` under `from:`."""
+        return written
+
+    @classmethod
+    def declares(cls, options: Spec) -> Declared:
+        """What this connector knows of the stream with these options."""
+        return Declared()
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Asset key parts of what is read, below the connection's name (schema and table, path...)."""
