@@ -15,6 +15,7 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Check, Column, Dimension, Rule, Severity
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import data_type
+from dataflow_platform.core.rule import RuleCode
 
 _FAMILIES = {
     "integer": "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT BIGNUM INT",
@@ -159,6 +160,9 @@ def rule(
     tolerated: bool = True,
     shows: Sequence[str] = (),
     rows: str | None = None,
+    measures: str | None = None,
+    reads_history: bool = False,
+    code: tuple[RuleCode, ...] = (),
     dimension: Dimension | None = None,
 ) -> Rule:
     """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
@@ -176,6 +180,9 @@ def rule(
         dimension=dimension or check.dimension,
         owner=check.owner,
         rows=rows,
+        measures=measures,
+        reads_history=reads_history,
+        code=code,
         shows=tuple(shows) or ((column,) if column else ()),
         quarantines=getattr(check, "scope", "row") == "row",
     )

@@ -1,17 +1,20 @@
 """Check ``schema``."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
 from dataflow_platform.checks import FAMILIES, fact, is_of, rule, rule_names
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import data_type
 
 
 class Schema(Check):
     """The columns a load brings, with their types and order."""
+
+    dimension: ClassVar[Dimension] = "consistency"
 
     columns: dict[str, str | None] | list[str] = Field(
         min_length=1,

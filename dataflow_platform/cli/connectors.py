@@ -2,6 +2,7 @@
 
 import click
 
+from dataflow_platform.cli.api_descriptions import draft, verify
 from dataflow_platform.core import registry
 from dataflow_platform.core.errors import ConfigError
 
@@ -9,6 +10,10 @@ from dataflow_platform.core.errors import ConfigError
 @click.group()
 def connectors() -> None:
     """List the connectors, show one with its fields, or test the connections made with it."""
+
+
+connectors.add_command(draft)
+connectors.add_command(verify)
 
 
 @connectors.command("list")

@@ -27,7 +27,7 @@ def samples(result: StagedLoad, rule: Rule) -> list[str]:
         position = [each.name for each in validate.row_rules(result.rules)].index(rule.name)
         rows = f"SELECT * FROM {table} WHERE {validate.breaks(position)}"
     elif rule.rows is not None:
-        rows = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({validate.is_bad(result.rules)})) {rule.rows}"
+        rows = f"{validate.publishable(result.staged, result.rules)} {rule.rows}"
     else:
         return []
     shown = shown or (known if rule.violation else [])
@@ -60,6 +60,9 @@ def all_of(staged: StagedLoad, verdict: Verdict, blocked: bool) -> str | None:
             f"AND stream = {literal(load.stream.name)} AND reasons LIKE {literal(f'%{pattern}%')} ESCAPE '!'"
         )
     if rule.violation is not None:
+        # A function of Python is known only while the load runs.
+        if rule.code:
+            return None
         return f"SELECT * FROM (SELECT *, {rule.violation} AS breaks FROM {target}) AS judged WHERE breaks"
     if rule.rows is not None:
         return f"WITH staged AS (SELECT * FROM {target}) {rule.rows}"

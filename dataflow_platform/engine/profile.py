@@ -5,6 +5,7 @@ estimated: quantiles, histograms, top values and patterns from a random sample t
 from the sample, or, where the first rows show many, from the share of their hashes that lies below a bound.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _LOOKED_AT = 20_000  # first rows, to see how long rows are and which columns ho
 _MANY = 1_000  # distinct values in those: more than that are counted by hashes over all rows
 _COUNTED_EXACTLY = 500_000  # rows up to which distinct values are counted one by one
 _HASHES = 2**64
+_WIDE = re.compile(r"U?HUGEINT|BIGNUM|DECIMAL\((19|[23]\d),")
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ def _scanned(
     for number, kind in enumerate(kinds):
         asked |= {f"{name}{number}": sql for name, sql in _exact(f"c{number}", kind, columns[number][1]).items()}
         if number in many:
-            bound = f" FILTER (h{number} < {_HASHES // part})" if part > 1 else ""
-            asked[f"hashes{number}"] = f"count(DISTINCT h{number}){bound}"
+            # NULL has a hash as well.
+            which = f"h{number} < {_HASHES // part}" if part > 1 else f"c{number} IS NOT NULL"
+            asked[f"hashes{number}"] = f"count(DISTINCT h{number}) FILTER ({which})"
     packed = ", ".join(f"c{number} := c{number}" for number in range(len(columns)))
     asked["sample"] = f"list(struct_pack({packed})) FILTER (drawn < {literal(share)})"
     told = ", ".join(f"{sql} AS {name}" for name, sql in asked.items())
@@ -132,9 +135,12 @@ def _exact(column: str, kind: Kind, type_name: str) -> dict[str, str]:
         }
     if kind == "number":
         finite = f" FILTER (isfinite({column}))" if type_name in ("FLOAT", "DOUBLE") else ""
-        asked["mean"] = f"CAST(avg({column}){finite} AS DOUBLE)"
+        # The sum of wider numbers may not fit into the widest integer.
+        summed = f"CAST({column} AS DOUBLE)" if _WIDE.match(type_name) else column
+        asked["mean"] = f"CAST(avg({summed}){finite} AS DOUBLE)"
     if kind == "text":
-        asked |= {"shortest": f"min(length({column}))", "longest": f"max(length({column}))"}
+        text = column if type_name == "VARCHAR" else f"CAST({column} AS VARCHAR)"
+        asked |= {"shortest": f"min(length({text}))", "longest": f"max(length({text}))"}
     return asked
 
 

@@ -1,5 +1,6 @@
 """What the sample of a table tells of a column: top values, quantiles, histogram, patterns, distinct values."""
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dataflow_platform.engine.profile_columns import QUANTILES, TOP, Bar, ColumnProfile, Facts, Share
@@ -24,7 +25,7 @@ def completed(connection: "duckdb.DuckDBPyConnection", column: str, facts: Facts
     quantiles, bars = _spread(connection, column, facts)
     return ColumnProfile(
         facts.name, facts.type, facts.kind, facts.rows - facts.values, distinct, facts.least, facts.greatest,
-        facts.mean, facts.shortest, facts.longest, quantiles, bars,
+        facts.mean if facts.mean is not None and isfinite(facts.mean) else None, facts.shortest, facts.longest, quantiles, bars,
         _top(connection, counted, int(found[3])) if facts.kind != "other" else (),
         _patterns(connection, column) if facts.kind == "text" else (),
     )  # fmt: skip
@@ -76,13 +77,14 @@ def _spread(
     # NaN and infinity are values, but have no place on a line.
     number = {
         "number": f"CAST({column} AS DOUBLE)",
-        "time": f"epoch(CAST({column} AS TIMESTAMP))",
+        "time": f"epoch({column})" if "_" not in facts.type else f"epoch(TRY_CAST({column} AS TIMESTAMP))",
         "text": f"CAST(length(CAST({column} AS VARCHAR)) AS DOUBLE)",
     }[facts.kind]
     numbers = f"(SELECT {number} AS x FROM {TABLE} WHERE {column} IS NOT NULL AND isfinite({number})) AS numbers"
     shares = ", ".join(map(str, QUANTILES))
     ranks = _one(connection, f"SELECT quantile_cont(x, [{shares}]) FROM {numbers}")
-    if not ranks:
+    # Between the greatest doubles there is nothing a double can tell.
+    if not ranks or not all(map(isfinite, ranks)):
         return (), ()
     low, high = float(ranks[0]), float(ranks[-1])
     whole = facts.kind == "text" or (facts.kind == "number" and "INT" in facts.type)
@@ -91,7 +93,7 @@ def _spread(
     else:
         count = 1 if high == low else _BARS
     width = (high - low) / count
-    if not width < float("inf"):
+    if not isfinite(width):
         return tuple(map(float, ranks)), ()
     place = f"least(CAST(floor((x - {low!r}::DOUBLE) / {width!r}::DOUBLE) AS BIGINT), {count - 1})" if width else "0"
     rows = dict(connection.execute(f"SELECT {place}, count(*) FROM {numbers} GROUP BY ALL").fetchall())

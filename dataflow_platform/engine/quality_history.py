@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Rule, Session
-from dataflow_platform.core.sql import literal, qualified
+from dataflow_platform.core.sql import literal
 from dataflow_platform.engine import quality_score, state, validate
 from dataflow_platform.engine.measurement import Measurement
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
@@ -115,5 +115,4 @@ def save_refused(staged: StagedLoad) -> None:
 def publishable(staged: StagedLoad) -> str:
     """``WITH staged AS (...)``: the staged rows that break no row rule."""
     assert staged.staged is not None
-    table = qualified(staged.staged.schema, staged.staged.name)
-    return f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({validate.is_bad(staged.rules)}))"
+    return validate.publishable(staged.staged, staged.rules)

@@ -160,6 +160,12 @@ def answered(session: Session, sql: str, rule: Rule) -> list[tuple[Any, ...]]:
         raise Crashed(rule.name, str(error).splitlines()[0]) from None
 
 
+def publishable(staged: Table, rules: Sequence[Rule]) -> str:
+    """``WITH staged AS (...)``: the rows that would be published, without what the engine keeps beside them."""
+    ours = "COLUMNS(lambda name: NOT starts_with(name, '_dataflow_'))"
+    return f"WITH staged AS (SELECT {ours} FROM {qualified(staged.schema, staged.name)} WHERE NOT ({is_bad(rules)}))"
+
+
 def judge(
     session: Session, staged: Table, rules: Sequence[Rule], rows: int, broken: Mapping[str, str] = _NONE
 ) -> list[Verdict]:
@@ -179,13 +185,13 @@ def judge(
         row = session.in_engine(f"SELECT {counts} FROM ({groups}) AS masks")[0]
         failing = {id(rule): int(count or 0) for rule, count in zip(judged, row, strict=True)}
     verdicts = []
-    publishable = f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({is_bad(rules)}))"
+    given = publishable(staged, rules)
     for rule in rules:
         if rule.violation is not None:
             count = failing[id(rule)]
             sentence = f"{count:,} of {rows:,} rows: {rule.message}"
         elif rule.verdict is not None:
-            answer = answered(session, f"{publishable} {rule.verdict}", rule)
+            answer = answered(session, f"{given} {rule.verdict}", rule)
             if len(answer) != 1 or len(answer[0]) != 2 or not isinstance(answer[0][0], int | float | Decimal):
                 raise Crashed(rule.name, "its verdict is not one row of a number and a sentence")
             count, sentence = int(answer[0][0]), str(answer[0][1])
@@ -196,16 +202,16 @@ def judge(
         if text is not None:
             sentence = f"the check is broken: {text}"
         verdict = Verdict(rule, count, rows, count <= limit and text is None, sentence, text)
-        verdicts.append(_with_code(session, publishable, verdict, limit) if rule.code else verdict)
+        verdicts.append(_with_code(session, given, verdict, limit) if rule.code else verdict)
     return verdicts
 
 
-def _with_code(session: Session, publishable: str, verdict: Verdict, limit: float) -> Verdict:
+def _with_code(session: Session, given: str, verdict: Verdict, limit: float) -> Verdict:
     """The verdict together with what the rule's own code says."""
     failing, sentences, tolerated, broken = verdict.failing, [], True, verdict.broken
     for code in verdict.rule.code:
         if code.needs_all():
-            decision = code.decide(session.connection.sql(f"{publishable} {code.takes}").to_arrow_reader(_ROWS))
+            decision = code.decide(session.connection.sql(f"{given} {code.takes}").to_arrow_reader(_ROWS))
             failing, tolerated = failing + decision.failing, tolerated and (decision.tolerated or not decision.failing)
             sentences.append(decision.sentence)
         broken = broken or code.broken

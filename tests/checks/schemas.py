@@ -68,6 +68,12 @@ globals().update(REFUSED)
 not_a_schema = 5
 
 
+class NoModel(pa.DataFrameModel):
+    """A model with a field of no type that Pandera knows."""
+
+    x: "nothing"  # type: ignore[name-defined]  # noqa: F821
+
+
 def crashes(series: Any) -> Any:
     """A check that fails as soon as it meets a value above 2."""
     if (series > 2).any():

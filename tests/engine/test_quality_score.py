@@ -28,8 +28,8 @@ CHECKS = (
     Unique(columns="id", severity="warn"),
     RowCount(min=10, severity="warn"),
 )
-# completeness: v 3 of 4, id 4 of 4, too few rows 0; validity: 3 of 4. Rows 2 and 3 go to quarantine before
-# uniqueness is judged: no id is left twice.
+# completeness: v 3 of 4, id 4 of 4, too few rows 0; validity: 3 of 4. Rows 2 and 3 go to quarantine before uniqueness
+# is judged: no id is left twice.
 COMPLETENESS = 100 * (0.75 + 1 + 0) / 3
 OVERALL = (25 * COMPLETENESS + 30 * 75 + 20 * 100) / 75
 

@@ -37,7 +37,7 @@ class _Asking:
         return Part(label, self._word(), severity, test)
 
     def _word(self) -> str:
-        return re.sub(r"[^A-Za-z0-9_]+", "_", self.asked.name).strip("_") if self.schema.regex else self.asked.name
+        return re.sub(r"[^A-Za-z0-9]+", "_", self.asked.name).strip("_") if self.schema.regex else self.asked.name
 
     def _on(self, column: Column, columns: Sequence[Column], label: str, make: Make) -> Test:
         found = seen(self.declared, column, self.schema)

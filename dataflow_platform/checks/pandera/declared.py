@@ -82,12 +82,21 @@ def _of_python(path: str) -> tuple[Any, Flavour]:
         if isinstance(found, module.DataFrameSchema):
             return found, flavour
         if isinstance(found, type) and issubclass(found, module.DataFrameModel):
-            model: Any = found
-            return model.to_schema(), flavour
+            return _of_model(found, path), flavour
     raise ConfigError(
         "pandera.schema", f"'{path}' is no pandera DataFrameSchema or DataFrameModel", where="schema",
         fix="name a schema made with pandera.pandas or pandera.polars",
     )  # fmt: skip
+
+
+def _of_model(model: Any, path: str) -> Any:
+    try:
+        return model.to_schema()
+    except Exception as error:  # pandera looks at a model's fields only now
+        raise ConfigError(
+            "pandera.schema", f"the model '{path}' is none: {type(error).__name__}: {error}"[:500], where="schema",
+            fix="mend the model's fields and checks",
+        ) from error  # fmt: skip
 
 
 _STEPS = "a check changes no data: take it out and use the steps cast, derive or filter"
