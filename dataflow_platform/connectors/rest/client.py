@@ -143,6 +143,8 @@ class Client:
             answer = await self._sent(outgoing, where)
             if isinstance(answer, Reply):
                 self._budget.heard(answer.status, answer.headers)
+                if self._access.recorder:
+                    self._access.recorder.note(outgoing, answer)
             return answer
 
     def _judged(self, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None) -> "Reply | _Failed":
