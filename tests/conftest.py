@@ -17,6 +17,7 @@ pytest_plugins = [
         "demo_home",
         "evidence",
         "lineage_project",
+        "checked_project",
         "linguistic_postgres",
         "mariadb",
         "mariadb_shop",

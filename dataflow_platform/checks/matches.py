@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.checks import column_of, regexp, require_text, rule, rule_names
+from dataflow_platform.checks import RowCheck, column_of, regexp, require_text, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Rule
 
 
-class Matches(Check):
+class Matches(RowCheck):
     """A text column whose whole value matches a regular expression."""
 
     column: str = Field(description="The column. NULL breaks nothing; add not_null for that.")

@@ -5,15 +5,16 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.checks import as_list, column_of, rule, rule_names
+from dataflow_platform.checks import RowCheck, as_list, column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Dimension, Rule
 
 
-class NotNull(Check):
+class NotNull(RowCheck):
     """Columns that always have a value; one rule for each column."""
 
     shorthand: ClassVar[str | None] = "columns"
+    dimension: ClassVar[Dimension] = "completeness"
 
     columns: str | list[str] = Field(min_length=1, description="The column or columns that may not be NULL.")
 

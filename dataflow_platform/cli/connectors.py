@@ -40,6 +40,11 @@ def show(name: str) -> None:
     from dataflow_platform.cli.reference import fact_lines, model_section, proof_lines
 
     console = Console()
+    if name in registry.connector_files():
+        from dataflow_platform.cli.catalogue_page import connector_sections
+
+        console.print(Markdown("\n".join(connector_sections(name, registry.source(name)))))
+        return
     for role, plugin in registry.roles(name).items():
         parts = [f"# {name} as {role}", *(f"- {line}" for line in fact_lines(plugin.facts))]
         parts += [f"- {line}" for line in proof_lines(name, role)]

@@ -38,7 +38,7 @@ def _of_column(column: str, as_json: bool) -> bool:
     elif found.breaks():
         click.echo("\n".join([f"{told(start)} is used by", *(f"  {line}" for line in found.lines())]))
     else:
-        click.echo(f"nothing that is known uses {told(start)}")
+        click.echo("\n".join([f"nothing that is known uses {told(start)}", *(f"  {line}" for line in found.lines())]))
     return found.breaks()
 
 

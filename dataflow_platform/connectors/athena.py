@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts
 
 
-class Athena(SqlSource):
+class Athena(SqlAlchemySource):
     """Amazon Athena, by its API; results are read page by page."""
 
     facts: ClassVar[SqlFacts] = SqlFacts(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource, kinds
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts, kinds
 from dataflow_platform.connectors._sql.facts import ZONED_FILTERED
 from dataflow_platform.connectors._sql.stream import join_name
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable, TableKind
@@ -20,7 +20,7 @@ _SECONDS = 60.0
 _KINDS: dict[str, TableKind] = {"VIEW": "view", "MATERIALIZED_VIEW": "materialized_view"}
 
 
-class BigQuery(SqlSource):
+class BigQuery(SqlAlchemySource):
     """BigQuery, in GoogleSQL. Rows come as JSON by the API of queries, 5,000 in one answer."""
 
     facts: ClassVar[SqlFacts] = SqlFacts(

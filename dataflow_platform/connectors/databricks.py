@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource, hiveserver2
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts, hiveserver2
 
 
-class Databricks(SqlSource):
+class Databricks(SqlAlchemySource):
     """A SQL warehouse or cluster of Databricks."""
 
     facts: ClassVar[SqlFacts] = SqlFacts(

@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts
 
 _STAMP = "'YYYY-MM-DD\"T\"HH24:MI:SS.FF9'"
 
 
-class Snowflake(SqlSource):
+class Snowflake(SqlAlchemySource):
     """Snowflake, by its connector for Python."""
 
     facts: ClassVar[SqlFacts] = SqlFacts(

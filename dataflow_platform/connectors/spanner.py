@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts
 
 
-class Spanner(SqlSource):
+class Spanner(SqlAlchemySource):
     """A Spanner database in the GoogleSQL dialect, with the machine's own login (application default)."""
 
     facts: ClassVar[SqlFacts] = SqlFacts(

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from dataflow_platform.connectors._sql import SqlFacts, SqlSource
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlFacts
 from dataflow_platform.connectors._sql.facts import FILTERED, INTEGER_FILTER
 from dataflow_platform.connectors._sql.source import smells_of_secret
 from dataflow_platform.core.errors import ConfigError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _KNOWN = frozenset({"postgresql", "mysql", "mariadb"})
 
 
-class Sql(SqlSource):
+class Sql(SqlAlchemySource):
     """Any database with a SQLAlchemy dialect, by its URL.
 
     Only what SQLAlchemy itself knows of the dialect is used: the catalogue through its inspector, a cursor on

@@ -28,6 +28,7 @@ from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
+from dataflow_platform.core.rule import Dimension as Dimension
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.scan import Part as Part
@@ -219,8 +220,11 @@ class Check(Spec, ABC):
     )
     name: str | None = Field(default=None, description="Name of the asset check; made from the rule if absent.")
     description: str = Field(default="", description="What the rule protects, for the people who see it fail.")
+    owner: str = Field(default="", description="Who is asked when it fails: an e-mail address or `team:name`.")
 
     reads_tables: ClassVar[bool] = False
+    dimension: ClassVar[Dimension] = "validity"
+    """What its rules count for in the quality score of a load."""
 
     @abstractmethod
     def rules(self, columns: Sequence[Column]) -> list[Rule]:

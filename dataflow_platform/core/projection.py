@@ -18,17 +18,23 @@ def found(name: str, columns: Sequence[Column]) -> Column:
     return next(column for column in columns if column.name == spelled)
 
 
-def chosen(names: Iterable[str], columns: Sequence[Column], step: str) -> list[Column]:
-    """The columns of these names, in this order; ConfigError where one is unknown or listed twice."""
-    kept: list[Column] = []
+def refuse_twice(names: Iterable[str], step: str) -> None:
+    """ConfigError ``column.duplicate`` where one of the ``names`` a step lists stands there twice, in whatever case."""
+    seen: set[str] = set()
     for name in names:
-        column = found(name, columns)
-        if column in kept:
+        if name.lower() in seen:
             raise ConfigError(
-                "column.duplicate", f"{step} lists the column '{column.name}' twice", where=name,
+                "column.duplicate", f"{step} lists the column '{name}' twice", where=name,
                 fix="column names that differ only in case are the same: keep one of them",
             )  # fmt: skip
-        kept.append(column)
+        seen.add(name.lower())
+
+
+def chosen(names: Iterable[str], columns: Sequence[Column], step: str) -> list[Column]:
+    """The columns of these names, in this order; ConfigError where one is unknown or listed twice."""
+    listed = list(names)
+    kept = [found(name, columns) for name in listed]
+    refuse_twice(listed, step)
     return kept
 
 

@@ -13,6 +13,7 @@ from dataflow_platform.engine import (
     distinct_keys,
     extract,
     key_history,
+    quality_history,
     query_errors,
     reconciliation,
     rejected,
@@ -38,6 +39,7 @@ def publish(staged: StagedLoad) -> state.LoadRecord:
         # Invariant 6, known before published: a blocking verdict never reaches the target.
         refusal = blocked(staged)
         if refusal is not None:
+            quality_history.save_refused(staged)
             raise refusal
         injection.reach("handed_over")
         with query_errors.told(f"{staged.load.target.schema}.{staged.load.target.name}"):
@@ -91,6 +93,7 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     record = _record(staged, counts, quarantined)
     state.save_record(session, load.target.schema, record)
     injection.reach("record_written")
+    quality_history.save(staged, session, published=True)
     return record
 
 

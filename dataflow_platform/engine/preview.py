@@ -1,17 +1,20 @@
 """What the next load of a stream would do to its table: nothing is read but schemas, nothing is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from dataflow_platform.core.base import Session, State
+from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import Dialect
 from dataflow_platform.engine import (
     extract,
     masking,
     planning,
     pushdown,
+    query_errors,
     reading_range,
     state,
     step_functions,
@@ -24,6 +27,8 @@ from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
 if TYPE_CHECKING:
     from dataflow_platform.engine.portable import Translation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,34 @@ def _translated(load: StreamLoad, dialect: Dialect) -> "Translation":
         )  # fmt: skip
 
 
+def ask_rows(load: StreamLoad, ask: Callable[[Session, str], T]) -> T:
+    """What ``ask`` gives: it gets a session and a query over it, the rows as the checks of a first load see them.
+
+    The query can be run once (a source may stream past); what ``ask`` writes into the session's temporary tables is
+    gone afterwards, and nothing else may be written.
+    """
+    return masking.wordless(load.masks, lambda: _asked(load, ask))
+
+
+def _asked(load: StreamLoad, ask: Callable[[Session, str], T]) -> T:
+    where = f"{load.target.schema}.{load.target.name}"
+    with query_errors.told(where), _composed(load, from_start=True) as next_load:
+        session = next_load.result.session
+        if load.masks:
+            masking.encrypt_spills(session.connection)
+        names = ", ".join(map(quote, next_load.query.columns))
+        return ask(session, f"SELECT {names} FROM ({next_load.query.sql}) AS behind_steps")
+
+
 @contextmanager
-def _composed(load: StreamLoad) -> Iterator[_Composed]:
+def _composed(load: StreamLoad, from_start: bool = False) -> Iterator[_Composed]:
     refuse_unfit(load)
     session = load.destination.preview()
     try:
         result = StagedLoad(load, session, datetime.now(UTC))
-        stored = state.peek_state(session, load.target.schema, load.pipeline, load.stream.name)
+        stored = State()
+        if not from_start:
+            stored = state.peek_state(session, load.target.schema, load.pipeline, load.stream.name)
         wanted = load.strategy.reads_from(stored, load.window)
         reading = reading_range.to_read(session, load.stream, wanted, result.started_at)
         stream = pushdown.narrowed(load.stream, load.steps, load.window)

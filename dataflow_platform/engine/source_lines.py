@@ -20,7 +20,7 @@ def tell(result: StagedLoad, extraction: Extraction) -> None:
     """Add to the position of each staged bad row its ``line``; its ``record`` where lines and records do not fit."""
     lines = extraction.scan.lines
     file = next((name for name, word in extraction.places.items() if word == "file"), None)
-    if lines is None or file is None or result.staged is None:
+    if lines is None or file is None or result.staged is None or rejected.POSITION not in result.hidden:
         return
     session = result.session
     stage = qualified(result.staged.schema, result.staged.name)

@@ -5,9 +5,14 @@ Three tables stand beside the loaded ones, in the same schema:
 ``_dataflow_state``       one row a stream: how far it has been read
 ``_dataflow_loads``       one row a load: what it moved
 ``_dataflow_quarantine``  one row a rejected row: values, reasons, place, and what became of it
+
+A fourth one is there once a stream declares checks:
+
+``_dataflow_quality``     one row a measurement of a load: verdicts, metrics, scores, profiles
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +22,7 @@ from dataflow_platform.core.base import Column, Session, State, Table
 from dataflow_platform.core.sql import literal, qualified, quote
 
 STATE, LOADS, QUARANTINE = "_dataflow_state", "_dataflow_loads", "_dataflow_quarantine"
+QUALITY = "_dataflow_quality"
 
 # Columns are only ever added, and at the end: an older warehouse gets them by itself.
 _TABLES = {
@@ -32,6 +38,11 @@ _TABLES = {
     "source_values VARCHAR, source_types VARCHAR, judged_values VARCHAR, source_position VARCHAR, strategy VARCHAR, "
     "loaded_at TIMESTAMPTZ, clears_partition BOOLEAN, refusal VARCHAR, changed_at TIMESTAMPTZ, changed_by VARCHAR, "
     "changed_why VARCHAR",
+}
+_QUALITY = {
+    QUALITY: "pipeline VARCHAR, stream VARCHAR, target VARCHAR, load_id VARCHAR, run_id VARCHAR, "
+    "measured_at TIMESTAMPTZ, published BOOLEAN, kind VARCHAR, name VARCHAR, column_name VARCHAR, value DOUBLE, "
+    "passed BOOLEAN, severity VARCHAR, failing BIGINT, rows BIGINT, sentence VARCHAR, detail VARCHAR",
 }
 
 
@@ -66,18 +77,19 @@ class LoadRecord:
 
 
 def system_table(schema: str, name: str) -> str:
-    """The quoted name of one of the three tables of ``schema``."""
+    """The quoted name of one of those tables in ``schema``."""
     return qualified(schema, name)
 
 
-def ensure_tables(session: Session, schema: str) -> None:
-    """Create the three tables of ``schema`` where they are missing, and the columns that older ones lack."""
-    known = {name: session.columns(Table(schema, name)) for name in _TABLES}
+def ensure_tables(session: Session, schema: str, *, quality: bool = False) -> None:
+    """Create the tables of ``schema`` where they are missing, and the columns that older ones lack."""
+    tables = _TABLES | _QUALITY if quality else _TABLES
+    known = {name: session.columns(Table(schema, name)) for name in tables}
     if None in known.values():
         session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     injection.reach("table_ensured")
     grown = False
-    for name, columns in _TABLES.items():
+    for name, columns in tables.items():
         there = known[name]
         if there is None:
             session.execute(f"CREATE TABLE IF NOT EXISTS {system_table(schema, name)} ({columns})")
@@ -127,7 +139,7 @@ def save_state(session: Session, schema: str, pipeline: str, stream: str, state:
     }
     changed = ", ".join(f"{name} = {literal(value)}" for name, value in held.items())
     if not session.execute(f"UPDATE {system_table(schema, STATE)} SET {changed} WHERE {_is(pipeline, stream)}"):
-        _insert(session, schema, STATE, pipeline, stream, *held.values())
+        insert(session, schema, STATE, [(pipeline, stream, *held.values())])
 
 
 def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> None:
@@ -137,7 +149,7 @@ def reset_state(session: Session, schema: str, pipeline: str, stream: str) -> No
 
 def save_record(session: Session, schema: str, record: LoadRecord) -> None:
     """Add the load record, in the session's transaction."""
-    _insert(session, schema, LOADS, *vars(record).values())
+    insert(session, schema, LOADS, [tuple(vars(record).values())])
 
 
 def find_record(session: Session, schema: str, load_id: str) -> LoadRecord | None:
@@ -165,6 +177,8 @@ def _is(pipeline: str, stream: str) -> str:
     return f"pipeline = {literal(pipeline)} AND stream = {literal(stream)}"
 
 
-def _insert(session: Session, schema: str, table: str, *values: Any) -> None:
+def insert(session: Session, schema: str, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows, of which there is at least one, to one of those tables, in the session's transaction."""
     # Literals: a bound parameter makes DuckDB import numpy and pandas, 0.9 CPU seconds once per process.
-    session.execute(f"INSERT INTO {system_table(schema, table)} VALUES ({', '.join(map(literal, values))})")
+    lines = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    session.execute(f"INSERT INTO {system_table(schema, table)} VALUES {lines}")

@@ -1,9 +1,10 @@
-"""Functions of Python that steps bring: the engine knows each under a name of its own while a load runs."""
+"""Functions of Python that steps and rules bring: the engine knows each under a name of its own while a load runs."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import duckdb
 from duckdb.func import ARROW, SPECIAL
 
 from dataflow_platform.core.errors import DataError, DataflowError
+from dataflow_platform.core.rule import Rule
 from dataflow_platform.core.sql import quote
 from dataflow_platform.core.transformation import EngineFunction, RowsFunction
 
@@ -60,6 +62,16 @@ class StepFunctions:
             self._held.append(function.close)
             names[function.name] = name
         return names
+
+    def add_rules(self, rules: Sequence[Rule]) -> None:
+        """Let the engine know the functions that ``rules`` call; they have names of their own."""
+        for function in (code.function for rule in rules for code in rule.code if code.function is not None):
+            self.connection.create_function(
+                function.name, self._guarded(function), _any(function.takes), function.gives, type=ARROW,
+                null_handling=SPECIAL, side_effects=True,
+            )  # fmt: skip
+            self._known.append(function.name)
+            self._held.append(function.close)
 
     def pass_rows(self, query: str, function: RowsFunction) -> str:
         """The relation that gives what ``function`` makes of the rows of ``query``, once ``run`` was called."""
@@ -119,6 +131,9 @@ class StepFunctions:
             with self._noted():
                 return _fitting(function, wanted, [column.combine_chunks() for column in columns])
 
+        # DuckDB counts the parameters it sees: `*columns` is one to it.
+        places = [Parameter(f"column_{place}", Parameter.POSITIONAL_ONLY) for place, _ in enumerate(function.takes)]
+        call.__signature__ = Signature(places)  # type: ignore[attr-defined]
         return call
 
     def _arrow_type(self, kind: str) -> Any:

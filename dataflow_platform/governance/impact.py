@@ -20,6 +20,7 @@ class Impact:
     columns: dict[str, list[str]]
     rows: tuple[str, ...]
     behind: tuple[str, ...]
+    unclear: tuple[tuple[str, str], ...]
     guards: tuple[tuple[str, Guard], ...]
     exposures: tuple[Exposure, ...]
     owners: tuple[str, ...]
@@ -33,6 +34,7 @@ class Impact:
         found = [f"column  {key}: {', '.join(names)}" for key, names in self.columns.items()]
         found += [f"rows    {key}" for key in self.rows]
         found += [f"behind  {key}" for key in self.behind]
+        found += [f"unclear {key}: {why}" for key, why in self.unclear]
         found += [f"{guard.kind}  {key}: {guard.name}" for key, guard in self.guards]
         found += [f"exposure  {each.name}" for each in self.exposures]
         return [*found, *(f"owner   {each}" for each in self.owners)]
@@ -45,6 +47,7 @@ class Impact:
             "columns": self.columns,
             "rows": list(self.rows),
             "behind": list(self.behind),
+            "unclear": dict(self.unclear),
             "guards": [{"asset": key, "kind": guard.kind, "name": guard.name} for key, guard in self.guards],
             "exposures": [each.name for each in self.exposures],
             "owners": list(self.owners),
@@ -72,10 +75,15 @@ def impact_of(graph: ColumnGraph, column: Origin) -> Impact:
         if touched.intersection(guard.columns)
     ]
     reached = {*found, *behind}
+    unclear = [
+        (key, asset.unknown or "not all of its columns are known")
+        for key, asset in graph.assets.items()
+        if key not in found and not asset.complete and {*found, column.table}.intersection(asset.reads)
+    ]
     exposures = [each for each in graph.exposures if reached.intersection(each.reads) or column.table in each.reads]
-    of = [*found, *behind, *(key for key, _ in guards)]
+    of = [*found, *behind, *(key for key, _ in (*guards, *unclear))]
     return Impact(
-        column, tuple(edges), columns, tuple(rows), tuple(behind), tuple(guards), tuple(exposures),
+        column, tuple(edges), columns, tuple(rows), tuple(behind), tuple(unclear), tuple(guards), tuple(exposures),
         _owners(graph, of, exposures),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from dataflow_platform.core.base import (
     Window,
 )  # fmt: skip
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.engine import metadata
+from dataflow_platform.engine import metadata, quality_history
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.rules import rule_names
 from dataflow_platform.engine.failures import as_failure, boundary
@@ -157,9 +157,9 @@ class StreamAsset:
             touched = _touched(self, staged, partitions)
             refusal = blocked(staged)
             if refusal is not None:
-                # Released before Dagster hears of it: a blocking result ends this step where it is yielded.
-                staged.close()
-            for outcome in self._results(staged):
+                # Kept, and released, before Dagster hears of it: a blocking result ends this step where it is yielded.
+                quality_history.save_refused(staged)
+            for outcome in self._results(staged, refusal is not None):
                 yield outcome
                 injection.reach("check_reported")
             if refusal is not None:
@@ -222,14 +222,14 @@ class StreamAsset:
             reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 
-    def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
+    def _results(self, staged: StagedLoad, refused: bool) -> Iterator[dg.AssetCheckResult]:
         if staged.already is not None:
             checks = [record for record in json.loads(staged.already.checks) if record.get("asset_check", True)]
             for record in checks:
                 yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
             return
         for verdict in staged.verdicts:
-            shown = metadata.of_verdict(verdict, staged.samples.get(verdict.rule.name, []))
+            shown = metadata.of_verdict(staged, verdict, refused)
             yield _result(verdict.rule.name, verdict.passed, verdict.rule.severity, shown)
 
 

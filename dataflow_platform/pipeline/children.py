@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dataflow_platform.core.child_list import ChildList
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.pipeline.document import Document, Path_
 from dataflow_platform.pipeline.spec import ChildStream, ChildStreamSpec, StreamSpec
@@ -34,7 +35,7 @@ def _children(
                 fix="name the parent's columns that go along: keys: [id]",
             )  # fmt: skip
         _refuse_unmasked(parent, child, keys, document, place)
-        split = {"of": child.of, "keys": keys, "position": child.position, "type": child.type}
+        split = {field: getattr(child, field) for field in ChildList.model_fields} | {"keys": keys}
         own = {field: getattr(child, field) for field in _OWN}
         shared = {field: getattr(parent, field) for field in _READING}
         above = parent.splits if isinstance(parent, ChildStreamSpec) else ()

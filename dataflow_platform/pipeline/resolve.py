@@ -7,7 +7,16 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from dataflow_platform.core import condition, cursor_range, registry
-from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
+from dataflow_platform.core.base import (
+    Check,
+    Connector,
+    Declared,
+    Destination,
+    LoadStrategy,
+    Source,
+    Stream,
+    Transformation,
+)  # fmt: skip
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
@@ -245,16 +254,33 @@ def contract(
 
 def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:
     """The stream, its options typed by the source's connector."""
+    options, _ = _declared(spec, source, document, path)
+    lookback = _parsed(cursor_range.lookback, spec.lookback, document, (*path, "lookback"))
+    upper_bound = _parsed(cursor_range.upper_bound, spec.upper_bound, document, (*path, "upper_bound"))
+    return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key), lookback, upper_bound)
+
+
+def _declared(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> tuple[Any, Declared]:
+    """The stream's options, and what its connector knows of it."""
     written = source.stream_options(spec.name, render(document, spec.from_, (*path, "from")))
     options = model(source.StreamOptions, written, document, (*path, "from"))
     try:
-        declared = source.declares(options)
+        return options, source.declares(options)
     except DataflowError as error:
         raise error.at(document.locate(*path, "from")) from None
-    lookback = _parsed(cursor_range.lookback, spec.lookback, document, (*path, "lookback"))
-    upper_bound = _parsed(cursor_range.upper_bound, spec.upper_bound, document, (*path, "upper_bound"))
-    cursor = spec.cursor if "cursor" in spec.model_fields_set else declared.cursor
-    return Stream(spec.name, options, cursor, tuple(spec.primary_key) or declared.primary_key, lookback, upper_bound)
+
+
+def as_declared(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> StreamSpec:
+    """The stream with the key, cursor and description that its connector knows, where it says nothing of them."""
+    _, declared = _declared(spec, source, document, path)
+    found: dict[str, Any] = {}
+    if declared.cursor and "cursor" not in spec.model_fields_set:
+        found["cursor"] = declared.cursor
+    if declared.primary_key and not spec.primary_key:
+        found["primary_key"] = list(declared.primary_key)
+    if declared.description and not spec.description:
+        found["description"] = declared.description
+    return spec.model_copy(update=found) if found else spec
 
 
 def _parsed(parse: Callable[[Any], T], written: object, document: Document, path: Path_) -> T | None:

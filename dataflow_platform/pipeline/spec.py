@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from dataflow_platform.core.base import Spec
 from dataflow_platform.core.catalogue import TableKind
+from dataflow_platform.core.child_list import ChildList
 from dataflow_platform.engine.contract import Contract, SchemaPolicy
 
 
@@ -115,23 +116,14 @@ class StreamSettings(Spec):
     tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of the asset.")
 
 
-class ChildStream(Spec):
+class ChildStream(ChildList):
     """A list inside the rows of a stream, as a table and an asset of its own: a row for each element."""
 
     description: str = Field(default="", description="What the rows are, for the people who find the asset.")
-    of: str = Field(description="The column with the list, or the way to it through structures: `basket.items`.")
     keys: list[str] | dict[str, str] = Field(
         default_factory=list,
         description="The parent's columns that go along: names, or names to new ones, such as `{id: order_id}`; its "
         "`primary_key` when absent.",
-    )
-    position: str | None = Field(
-        default="position", description="The column with the place of the element in its list, from 1; none if null."
-    )
-    type: str | None = Field(
-        default=None,
-        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field "
-        "that it does not name fails the run; `json[]` when absent.",
     )
     load: str | dict[str, Any] | None = Field(
         default=None,

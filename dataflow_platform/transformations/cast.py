@@ -9,7 +9,7 @@ from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Spec, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError, Location
 from dataflow_platform.core.expression import data_type
-from dataflow_platform.core.projection import found, projected
+from dataflow_platform.core.projection import found, projected, refuse_twice
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect, flag
 
 _WITH_FORMAT = ("DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ")
@@ -70,14 +70,7 @@ class Cast(RootModel[dict[str, CastTo]], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Cast":
-        seen: set[str] = set()
-        for name in self.root:
-            if name.lower() in seen:
-                raise ConfigError(
-                    "column.duplicate", f"cast lists the column '{name}' twice", where=name,
-                    fix="column names that differ only in case are the same: keep one of them",
-                )  # fmt: skip
-            seen.add(name.lower())
+        refuse_twice(self.root, "cast")
         return self
 
     def rules(self) -> Mapping[str, str]:

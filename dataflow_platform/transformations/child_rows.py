@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.core.base import Column, Rows, Spec, Tables, Transformation
+from dataflow_platform.core.base import Column, Rows, Tables, Transformation
+from dataflow_platform.core.child_list import ChildList
 from dataflow_platform.core.errors import ConfigError, did_you_mean
 from dataflow_platform.core.expression import data_type
 from dataflow_platform.core.projection import found, refuse_known
@@ -13,21 +14,12 @@ from dataflow_platform.core.sql import quote
 _ELEMENT, _PLACE = "_dataflow_element", "_dataflow_place"
 
 
-class ChildRows(Spec, Transformation):
+class ChildRows(ChildList, Transformation):
     """Makes the rows of a child table: one for each element of a list, with the keys of the row it stood in."""
 
-    of: str = Field(description="The column with the list, or the way to it through structures: `basket.items`.")
     keys: list[str] | dict[str, str] = Field(
         min_length=1,
         description="The parent's columns that go along: names, or names to new ones, such as `{id: order_id}`.",
-    )
-    position: str | None = Field(
-        default="position", description="The column with the place of the element in its list, from 1; none if null."
-    )
-    type: str | None = Field(
-        default=None,
-        description="The type of the list where the column is JSON: `struct(sku varchar, n integer)[]`. A field "
-        "that it does not name fails the run; `json[]` when absent.",
     )
     value: str = Field(default="value", description="The column for elements that are no structures.")
 

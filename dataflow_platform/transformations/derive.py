@@ -7,9 +7,8 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
-from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import expression
-from dataflow_platform.core.projection import names_of, projected
+from dataflow_platform.core.projection import names_of, projected, refuse_twice
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
@@ -29,16 +28,10 @@ class Derive(RootModel[dict[str, str]], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Derive":
-        seen: dict[str, str] = {}
         for name, text in self.root.items():
             sql.quote(name)
             expression(text, scope="window")
-            if name.lower() in seen:
-                raise ConfigError(
-                    "column.duplicate", f"derive sets '{seen[name.lower()]}' and '{name}', which are one column",
-                    where=name, fix="column names that differ only in case are the same: keep one of them",
-                )  # fmt: skip
-            seen[name.lower()] = name
+        refuse_twice(self.root, "derive")
         return self
 
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, RootModel
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.core.projection import names_of
+from dataflow_platform.core.projection import names_of, refuse_twice
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
@@ -26,16 +26,9 @@ class Rename(RootModel[dict[str, str]], Transformation):
 
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:
         """A SELECT of ``columns`` under their new names."""
+        refuse_twice(self.root, "rename")
         names = names_of(columns)
-        new_names: dict[str, str] = {}
-        for old, new in self.root.items():
-            found = sql.find_column(old, names)
-            if found in new_names:
-                raise ConfigError(
-                    "column.duplicate", f"rename names the column '{found}' twice", where=old,
-                    fix="column names that differ only in case are the same: keep one of them",
-                )  # fmt: skip
-            new_names[found] = new
+        new_names = {sql.find_column(old, names): new for old, new in self.root.items()}
         taken: dict[str, str] = {}
         for column in names:
             new = new_names.get(column, column)

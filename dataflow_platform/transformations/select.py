@@ -7,8 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Tables, Transformation
-from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.core.projection import found
+from dataflow_platform.core.projection import found, refuse_twice
 from dataflow_platform.core.transformation import EVERYWHERE, Dialect
 
 
@@ -23,13 +22,7 @@ class Select(RootModel[list[str]], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Select":
-        folded = [name.lower() for name in self.root]
-        twice = [name for place, name in enumerate(self.root) if name.lower() in folded[:place]]
-        if twice:
-            raise ConfigError(
-                "column.duplicate", f"select lists the column '{twice[0]}' twice", where=twice[0],
-                fix="column names that differ only in case are the same: keep one of them",
-            )  # fmt: skip
+        refuse_twice(self.root, "select")
         return self
 
     def apply(self, columns: Sequence[Column], tables: Tables) -> str:

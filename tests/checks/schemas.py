@@ -57,32 +57,60 @@ def _of(**column: Any) -> pa.DataFrameSchema:
 
 
 REFUSED = {
-    "custom_function": _of(checks=pa.Check(custom)),
-    "lookalike": _of(
-        checks=pa.Check(lambda s: s > 1, name="greater_than", statistics={"min_value": 1}, error="greater_than(1)")
-    ),
-    "renamed": _of(dtype=int, checks=pa.Check.ge(1, name="greater_than")),
-    "element_wise": _of(checks=pa.Check(custom, element_wise=True)),
-    "groupby": pa.DataFrameSchema({"x": pa.Column(int, pa.Check.gt(1, groupby="y")), "y": pa.Column(int)}),
-    "unique_values_eq": _of(checks=pa.Check.unique_values_eq(["a"])),
-    "hypothesis": _of(checks=pa.Hypothesis(lambda a: (1, 1), relationship="equal", groupby=None)),
-    "dataframe_level": pa.DataFrameSchema({"x": pa.Column(int)}, checks=pa.Check(custom)),
-    "coerce": _of(dtype=int, coerce=True),
-    "schema_coerce": pa.DataFrameSchema({"x": pa.Column(int)}, coerce=True),
     "parser": _of(dtype=str, parsers=pa.Parser(lambda s: s)),
     "schema_parser": pa.DataFrameSchema({"x": pa.Column(int)}, parsers=pa.Parser(lambda d: d)),
-    "default": _of(dtype=int, default=1),
-    "regex_column": _of(dtype=int, regex=True),
     "index": pa.DataFrameSchema({"x": pa.Column(int)}, index=pa.Index(int)),
-    "filter": pa.DataFrameSchema({"x": pa.Column(int)}, strict="filter"),
     "add_missing": pa.DataFrameSchema({"x": pa.Column(int, nullable=True)}, add_missing_columns=True),
-    "drop_invalid": pa.DataFrameSchema({"x": pa.Column(int)}, drop_invalid_rows=True),
-    "frame_dtype": pa.DataFrameSchema({"x": pa.Column()}, dtype=int),
     "category": _of(dtype="category"),
     "object": _of(dtype=object),
-    "look_ahead": _of(dtype=str, checks=pa.Check.str_matches("(?=x)")),
-    "verbose_flag": _of(dtype=str, checks=pa.Check.str_contains(re.compile("a b", re.VERBOSE))),
-    "null_allowed_but_counted": _of(dtype=float, checks=pa.Check.isin([1.0, None], ignore_na=False)),
 }
 globals().update(REFUSED)
 not_a_schema = 5
+
+
+class NoModel(pa.DataFrameModel):
+    """A model with a field of no type that Pandera knows."""
+
+    x: "nothing"  # type: ignore[name-defined]  # noqa: F821
+
+
+def crashes(series: Any) -> Any:
+    """A check that fails as soon as it meets a value above 2."""
+    if (series > 2).any():
+        raise ValueError("above two")
+    return series > 0
+
+
+own = pa.DataFrameSchema(
+    {
+        "at": pa.Column(int, [pa.Check(lambda value: value % 2 == 0, element_wise=True, name="even")], nullable=True),
+        "v": pa.Column(str, pa.Check(lambda texts: texts.str.len() < 3, name="short"), nullable=True),
+    },
+    checks=pa.Check(lambda frame: frame["at"] > frame["id"], name="at_after_id"),
+    drop_invalid_rows=True,
+)
+own_polars = pp.DataFrameSchema(
+    {
+        "at": pp.Column(int, [pa.Check(lambda value: value % 2 == 0, element_wise=True, name="even")], nullable=True),
+        "v": pp.Column(
+            str,
+            pa.Check(lambda data: data.lazyframe.select(pl.col(data.key).str.len_chars() < 3), name="short"),
+            nullable=True,
+        ),
+    },
+    checks=pa.Check(lambda data: data.lazyframe.select(pl.col("at") > pl.col("id")), name="at_after_id"),
+    drop_invalid_rows=True,
+)
+crashing = pa.DataFrameSchema({"at": pa.Column(int, [pa.Check(crashes, name="crashes"), pa.Check.ge(0)])})
+rising = pa.DataFrameSchema({"at": pa.Column(int, pa.Check(lambda at: at.max() < 100, name="below_100"))})
+rising_polars = pp.DataFrameSchema(
+    {"at": pp.Column(int, pa.Check(lambda data: data.lazyframe.select(pl.col("at").max() < 100), name="below_100"))}
+)
+once = pa.DataFrameSchema({"at": pa.Column(int, pa.Check(lambda at: ~at.duplicated(keep=False), name="once"))})
+grouped = pa.DataFrameSchema(
+    {
+        "at": pa.Column(int, pa.Check(lambda of: of["a"].mean() < of["b"].mean(), groupby="v", name="a_before_b")),
+        "v": pa.Column(str),
+    }
+)
+two_hundred = pa.DataFrameSchema({"at": pa.Column(int, [pa.Check.le(1000 - n, name=f"le_{n}") for n in range(200)])})

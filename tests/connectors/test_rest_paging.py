@@ -70,7 +70,8 @@ def cursor_in_header(seen: Seen) -> Any:
 CASES: dict[str, tuple[Callable[[Seen], Any], dict[str, Any], int]] = {
     # name: the server, the stream, the requests it takes
     "last id, has_more": (
-        last_id, {"records": "data", "paging": {"type": "last_id", "param": "starting_after", "has_more": "has_more"}}, 3
+        last_id,
+        {"records": "data", "paging": {"type": "last_id", "param": "starting_after", "has_more": "has_more"}}, 3,
     ),
     "Bundle.link": (
         bundle,
@@ -103,7 +104,8 @@ CASES: dict[str, tuple[Callable[[Seen], Any], dict[str, Any], int]] = {
         4,
     ),
     "cursor in a header": (
-        cursor_in_header, {"paging": {"type": "next_cursor", "body_path": "header:Sforce-Locator", "param": "locator"}}, 3
+        cursor_in_header,
+        {"paging": {"type": "next_cursor", "body_path": "header:Sforce-Locator", "param": "locator"}}, 3,
     ),
 }  # fmt: skip
 
@@ -132,7 +134,9 @@ def test_a_cursor_keeps_its_type_in_a_body_and_the_rest_of_the_body_stays(stub: 
         ({"type": "next_cursor", "body_path": "next", "param": "c"}, lambda seen: {"next": "a", "rows": [{"id": 1}]}),
         (
             {"type": "next_cursor", "body_path": "next", "param": "c"},
-            lambda seen: {"next": {"a": "b", "b": "a"}.get(seen.query.get("c", ""), "a"), "rows": [{"id": len(seen.query)}]},
+            lambda seen: {
+                "next": {"a": "b", "b": "a"}.get(seen.query.get("c", ""), "a"), "rows": [{"id": len(seen.query)}],
+            },
         ),
         # Cursors for ever new, rows always the same: what no set of cursors notices.
         (

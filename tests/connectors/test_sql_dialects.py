@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 
 from dataflow_platform.connectors._adbc import AdbcSource
-from dataflow_platform.connectors._sql import SqlSource, SqlStream, selecting
+from dataflow_platform.connectors._sql import SqlAlchemySource, SqlStream, selecting
 from dataflow_platform.connectors._sql.kinds import kind_of_words
 from dataflow_platform.connectors._sql.values import Column
 from dataflow_platform.core import registry
@@ -31,16 +31,16 @@ COLUMNS = [
 COMPILED: dict[str, str] = json.loads(Path(__file__).with_name("sql_dialects.json").read_text())
 
 
-def entries() -> dict[str, type[SqlSource]]:
+def entries() -> dict[str, type[SqlAlchemySource | AdbcSource]]:
     found = {name: registry.roles(name).get("source") for name in registry.names("connectors")}
     # JDBC's SELECTs are of no dialect of SQLAlchemy.
-    return {name: kind for name, kind in found.items() if kind and issubclass(kind, SqlSource) and name != "jdbc"}
+    return {name: kind for name, kind in found.items() if kind and issubclass(kind, SqlAlchemySource | AdbcSource)}
 
 
 ENTRIES = entries()
 
 
-def dialect_of(source: SqlSource) -> Any:
+def dialect_of(source: SqlAlchemySource | AdbcSource) -> Any:
     from sqlalchemy import exc
 
     if isinstance(source, AdbcSource):
@@ -53,7 +53,7 @@ def dialect_of(source: SqlSource) -> Any:
 
 def compiled(name: str, cursor: str | None, state: State) -> Any:
     source = sample(ENTRIES[name])
-    assert isinstance(source, SqlSource)
+    assert isinstance(source, SqlAlchemySource | AdbcSource)
     dialect = dialect_of(source)
     origin = selecting.origin("order items", "sales", None, [column.name for column in COLUMNS])
     statement = selecting.select(origin, COLUMNS, ["raw"], source.facts, dialect)
@@ -74,7 +74,7 @@ def test_the_select_of_each_system(name: str, ran_against: RanAgainst) -> None:
     assert " ".join(str(made).split()) == COMPILED[name]
     assert list(made.params.values()) == [5]
     source = sample(ENTRIES[name])
-    assert isinstance(source, SqlSource)
+    assert isinstance(source, SqlAlchemySource | AdbcSource)
     dialect = "of ours" if isinstance(source, AdbcSource) else source.address().drivername
     ran_against(source, f"the dialect {dialect} under SQLAlchemy {sqlalchemy.__version__}, no server")
 

@@ -54,6 +54,12 @@ from tests.engine.test_line import (  # noqa: F401  # pytest collects them here,
     test_replace_reads_everything_again_whatever_the_state,
     test_second_run_with_nothing_new_moves_nothing,
 )
+from tests.engine.test_quality_history import (  # noqa: F401
+    test_a_refused_first_load_makes_no_table,
+    test_a_refused_load_leaves_what_it_found_and_nothing_else,
+    test_history_is_what_earlier_published_loads_of_the_stream_kept,
+    test_verdicts_metrics_and_the_number_of_rows_stay_with_a_published_load,
+)
 from tests.load_strategies.batches import HOSTILE, Loader, Row, batches
 
 FORMATS = ["delta", "parquet_dataset"]

@@ -18,9 +18,11 @@ from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import quarantine
 from dataflow_platform.engine.lineage import Origin
 from dataflow_platform.engine.load import publish
+from dataflow_platform.engine.replay import Selection, replay
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StreamLoad
+from tests.fixtures import file_source as files
 from tests.fixtures.rows import Rows, RowsOptions
 from tests.transformations.stepping import step
 
@@ -210,3 +212,36 @@ def test_a_select_that_groups_reads_a_table_beside_its_rows(warehouse: Destinati
     record = run(warehouse, ORDERS, [{"sql": query}])
     assert counts(record) == (3, 0, 2, 0, 1)
     assert table(warehouse) == [("Bonn", 1), ("Ulm", 2)]
+
+
+DISTINCT_ROWS = {"sql": "SELECT DISTINCT * FROM input"}
+GROUPED = {"aggregate": {"by": ["name"], "compute": {"id": "min(id)"}}}
+
+
+@pytest.mark.parametrize("made_by", [DISTINCT_ROWS, GROUPED], ids=["sql", "aggregate"])
+def test_rows_made_anew_of_a_file_know_nothing_of_its_lines(
+    warehouse: Destination, tmp_path: Path, made_by: dict[str, Any]
+) -> None:
+    """`*` is what the file's columns are: its places would tell equal rows apart, and come into the table."""
+    files.put(tmp_path, "in/a.csv", b"id,name\n1,a\n1,a\n2,b\n-3,c\n")
+    stream = replace(files.stream("a.csv"), name="t")
+    checks = [Expression.model_validate({"sql": "id > 0", "severity": "warn"})]
+    record = run(warehouse, [], [made_by], source=files.source(tmp_path / "in"), stream=stream, checks=checks)
+    assert (record.rows_read, record.rows_loaded, record.rows_quarantined, record.rows_filtered) == (4, 2, 1, 1)
+    wanted: list[tuple[Any, ...]] = [(1, "a"), (2, "b")] if made_by == DISTINCT_ROWS else [("a", 1), ("b", 2)]
+    assert table(warehouse) == wanted
+
+
+@pytest.mark.parametrize("keeps", ["SELECT id + 0 AS id FROM input", None])
+def test_rows_chosen_among_all_are_not_replayed_alone(warehouse: Destination, keeps: str | None) -> None:
+    steps: list[dict[str, Any]] = [{"sort": {"by": "id desc", "limit": 2}}] if keeps is None else [{"sql": keeps}]
+    rule = {"sql": "id <> 3", "severity": "warn"}
+    load = make(warehouse, ORDERS, steps, checks=[Expression.model_validate(rule)])
+    assert publish(stage(load)).rows_quarantined == 1
+    mended = replace(load, checks=(), load_id="again")
+    if keeps is None:
+        with pytest.raises(DataError) as caught:
+            replay(mended, Selection(), "me")
+        assert caught.value.code == "replay.window"
+    else:
+        assert replay(mended, Selection(), "me").loaded == 1

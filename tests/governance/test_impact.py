@@ -7,6 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dataflow_platform.cli.main import group
+from dataflow_platform.engine.lineage import Kind, Origin, Relation
+from dataflow_platform.governance.column_graph import Asset, connected
+from dataflow_platform.governance.impact import impact_of
 from tests.fixtures.lineage_project import FILES, git
 
 PIPELINES, MODEL = "defs/shop/defs.yaml", "models_of_shop/models/by_city.sql"
@@ -55,6 +58,20 @@ def test_a_column_nobody_uses_breaks_nothing(lineage_project: Path) -> None:
     assert (result.exit_code, "city_dashboard" in result.output) == (1, True)
     result = command("impact", "--column", "report.late_orders.worth")
     assert (result.exit_code, result.output) == (0, "nothing that is known uses report.late_orders.worth\n")
+
+
+def test_what_reads_the_table_without_known_columns_may_use_the_column() -> None:
+    whole = Asset("raw/t", "stream", Relation({"a": {}, "b": {}}))
+    made = Asset("mart/m", "model", Relation({"a": {Origin("a", "raw/t"): Kind.IDENTITY}}), ("raw/t",))
+    asks = Asset("mart/asks", "model", Relation(rest=("raw/t",)), ("raw/t",), "its SQL asks the database", ("team:x",))
+    apart = Asset("mart/apart", "model", Relation(), (), "of another table")
+    graph = connected([whole, made, asks, apart])
+    found = impact_of(graph, Origin("b", "raw/t"))
+    assert not found.breaks()
+    assert found.unclear == (("mart/asks", "its SQL asks the database"),)
+    assert found.lines() == ["unclear mart/asks: its SQL asks the database", "owner   team:x"]
+    used = impact_of(graph, Origin("a", "raw/t"))
+    assert (list(used.columns), [key for key, _ in used.unclear]) == (["mart/m"], ["mart/asks"])
 
 
 def test_unknown_names_are_refused_with_the_nearest(lineage_project: Path) -> None:

@@ -23,7 +23,7 @@ from tests.reliability.outcome import Outcome, Round
 from tests.reliability.warehouses import Fields, Kind, Seen
 
 HOWS = ("resume", "again")
-POINTS = ("check_reported", "record_written", "committed", "returning", "materialized")
+POINTS = ("check_reported", "record_written", "quality_written", "committed", "returning", "materialized")
 """Where runs are killed: round what Dagster stores, and round the commit."""
 _KEY = dg.AssetKey(["raw", "t"])
 _HEAD = "id,at,v\n"

@@ -3,15 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataflow_platform.connectors._adbc import types
 from dataflow_platform.connectors._adbc.reading import AdbcReading
-from dataflow_platform.connectors._sql import SqlSource, any_dialect, catalogue
+from dataflow_platform.connectors._sql import SqlSource, any_dialect
 from dataflow_platform.connectors._sql.rows import Reading
 from dataflow_platform.connectors._sql.values import Column
-from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.table_or_query import refuse_repeated
 
@@ -26,9 +24,9 @@ class AdbcSource(SqlSource):
     def opened(self) -> Any:
         """A connection of the driver (its DBAPI), where every statement is a transaction of its own."""
 
-    def address(self) -> "sa.URL":
-        """Not for connecting: SQLAlchemy has no part in it."""
-        raise NotImplementedError
+    @abstractmethod
+    def reach(self) -> None:
+        """Resolve the name and open the port, within seconds."""
 
     def dialect(self) -> Any:
         """How the server's SELECTs are written."""
@@ -79,12 +77,6 @@ class AdbcSource(SqlSource):
                 where=self.where(),
                 fix="name the tables of the streams: they can be read all the same",
             ) from None
-
-    def catalogue(self) -> list[CatalogueTable]:
-        """The same with the columns, asked table by table."""
-        with self.connected() as connection:
-            tables = list(self.relations(connection))
-            return catalogue.described(tables, partial(self.described, connection), self.facts.title)
 
     def described(self, connection: Any, schema: str | None, table: str) -> list[tuple[str, str | None, str]]:
         """Name, kind and type words of every column; [] where the server's list has no such table."""

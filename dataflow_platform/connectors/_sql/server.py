@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.connectors._sql.source import SqlSource
+from dataflow_platform.connectors._sql.alchemy import SqlAlchemySource
 
 
-class ServerFields(SqlSource):
+class ServerFields(SqlAlchemySource):
     """A server reached by host and port with a user and a password."""
 
     secret_fields: ClassVar[frozenset[str]] = frozenset({"password"})

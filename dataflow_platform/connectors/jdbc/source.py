@@ -79,10 +79,6 @@ class Jdbc(SqlSource):
             raise ConfigError("jdbc.properties", f"'{name}' is a secret", where="properties", fix="use `password`")
         return properties
 
-    def address(self) -> "sa.URL":
-        """Not for connecting: SQLAlchemy has no dialect here."""
-        raise NotImplementedError
-
     def where(self) -> str:
         """The connection as errors name it, without any secret."""
         return self.url.partition("?")[0].partition(";")[0]

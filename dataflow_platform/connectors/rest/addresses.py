@@ -86,6 +86,7 @@ class AddressPolicy:
 
     def __init__(self, base_url_host: str | None, allow: Sequence[str] = ()) -> None:
         self._allowed = allowed_networks(base_url_host, tuple(allow))
+        self._hosts: dict[str, bool] = {}
 
     def permits(self, text: str) -> bool:
         """True where the address written ``text`` may be asked."""
@@ -100,7 +101,9 @@ class AddressPolicy:
 
     def permits_host(self, host: str) -> bool:
         """False for a host that is written as an address and may not be asked; names are looked at once resolved."""
-        return _literal(host) is None or self.permits(host)
+        if host not in self._hosts:
+            self._hosts[host] = _literal(host) is None or self.permits(host)
+        return self._hosts[host]
 
     def resolver(self) -> "AbstractResolver":
         """Resolves names for aiohttp, and leaves out nothing silently: one refused address refuses the name.

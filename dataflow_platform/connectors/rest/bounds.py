@@ -71,7 +71,6 @@ def _slices(cursor: Cursor, begin: Moment, now: datetime) -> Iterator[Span]:
         raise ConfigError(
             "rest.slice", f"'{cursor.slice}' is no length of time", where="cursor.slice", fix="write 30d, 12h or 15m"
         )
-    numbers = isinstance(begin, int | float)
     start = as_time(begin)
     if start is None:
         raise ConfigError(
@@ -93,14 +92,11 @@ def _slices(cursor: Cursor, begin: Moment, now: datetime) -> Iterator[Span]:
         last = start + length >= now
         end = max(now, start) + unit if last else start + length
 
-        def as_column(moment: datetime) -> Moment:
-            return moment.timestamp() * (1000 if cursor.format == "unix_ms" else 1) if numbers else moment
-
         yield Span(
             written_as(start, cursor, ""),
             written_as(end, cursor, "", lower=False),
-            as_column(start),
-            None if last else as_column(end),
+            start,
+            None if last else end,
             first,
         )
         start, first = end, False
@@ -188,21 +184,19 @@ def in_span(span: Span, value: Any) -> bool:
     """True where a row with this cursor belongs to the slice; a row without one belongs to the first."""
     if value is None:
         return span.first
-    found = value_of(value)
-    try:
-        above = span.first or span.least is None or found >= span.least  # type: ignore[operator]
-        return above and (span.end_before is None or found < span.end_before)  # type: ignore[operator]
-    except TypeError:
-        raise ConfigError(
-            "rest.slice", "the cursor's values are of another kind than its start", where="cursor.start",
-            fix="write start as the API writes the column: a time, or a number",
-        ) from None  # fmt: skip
+    found = as_time(value_of(value))
+    if found is None:
+        raise ConfigError("rest.slice", "the cursor's values are no times", where="cursor.slice", fix="drop `slice`")
+    above = span.first or not isinstance(span.least, datetime) or found >= span.least
+    return above and (not isinstance(span.end_before, datetime) or found < span.end_before)
 
 
 def all_older(rows: list[Any], field: str, least: Moment) -> bool:
     """True where every row's cursor is below ``least``: with the newest first, nothing new can follow."""
     values = [value_of(row[field]) for row in rows if row.get(field) is not None]
-    try:
-        return bool(values) and len(values) == len(rows) and all(value < least for value in values)  # type: ignore[operator]
-    except TypeError:
+    if not values or len(values) < len(rows):
         return False
+    if isinstance(least, datetime):
+        moments = [as_time(value) for value in values]
+        return all(moment is not None and moment < least for moment in moments)
+    return all(type(value) is type(least) and value < least for value in values)  # type: ignore[operator]

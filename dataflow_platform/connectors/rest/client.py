@@ -51,7 +51,7 @@ class Client:
         self._access = access
         self._home = URL(access.base_url)
         self._policy = access.policy()
-        self._budget = budget_of(str(self._home.host), access.auth.secrets(), access.rate)
+        self._budget = budget_of(self._home.authority, access.auth.secrets(), access.rate)
         self._flow = flow_of(access.auth, access)
         self._session: aiohttp.ClientSession | None = None
         self._stack = AsyncExitStack()

@@ -47,7 +47,7 @@ def _fits(value: int, kinds: tuple[type, ...]) -> bool:
 def tolerant(rows: Sequence[Row], declared: Mapping[str, str], remembered: Mapping[str, str]) -> list[Row]:
     """Sample rows without the values on whose type they disagree: the first type seen of a column is its type."""
     first = dict(remembered)
-    kept = []
+    kept: list[Row] = []
     for row in rows:
         agreed = {}
         for name, value in row.items():

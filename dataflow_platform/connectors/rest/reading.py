@@ -16,8 +16,8 @@ from dataflow_platform.connectors.rest.request import Answer, Request, Row
 from dataflow_platform.connectors.rest.walk import Page, Walk
 from dataflow_platform.core.base import State
 
-_QUEUED = 4
-"""Pages that wait to be worked on, beside those being fetched."""
+_QUEUED = 1_000
+"""Rows that wait to be worked on, beside the pages being fetched; and rows of small pages handed on together."""
 
 
 class Pages(Protocol):
@@ -67,6 +67,7 @@ class Reading:
         self._plan = plan
         self._client = Client(plan.access)
         self._walk: Pages | None = None
+        self._walked = _with_rules(plan.endpoint, _rules(plan.endpoint))
 
     async def next(self) -> Page | None:
         if self._walk is None:
@@ -101,9 +102,8 @@ class Reading:
     def _walk_of(self, start: _Start) -> Pages:
         plan, endpoint = self._plan, self._plan.endpoint
         watch = _Watch(plan, start)
-        request, rules = request_of(plan.access, endpoint, start.values, start.span), _rules(endpoint)
-        request = watch.with_token(request)
-        walked = replace_errors(endpoint, rules)
+        request = watch.with_token(request_of(plan.access, endpoint, start.values, start.span))
+        walked = self._walked
         if endpoint.job:
             return jobs.JobPages(self._client, plan.access, walked, request, start.values, plan.exact, start.added)
         again = None if watch.token is None else request_of(plan.access, endpoint, start.values, start.span)
@@ -117,7 +117,7 @@ def _rules(endpoint: Endpoint) -> tuple[ErrorRule, ...]:
     return (*missing, *expired)
 
 
-def replace_errors(endpoint: Endpoint, rules: Sequence[ErrorRule]) -> Endpoint:
+def _with_rules(endpoint: Endpoint, rules: Sequence[ErrorRule]) -> Endpoint:
     """The endpoint with further rules after its own."""
     return endpoint.model_copy(update={"errors": [*endpoint.errors, *rules]}) if rules else endpoint
 
@@ -257,12 +257,28 @@ def _with_bounds(request: Request, endpoint: Endpoint, span: Span) -> Request:
     return request
 
 
+def _joined(pages: list[Page]) -> Page:
+    """Small pages as one; an error in it names the first of them."""
+    if len(pages) == 1:
+        return pages[0]
+    return replace(
+        pages[0],
+        rows=[row for page in pages for row in page.rows],
+        size=sum(page.size for page in pages),
+        where=f"{pages[0].where} and {len(pages) - 1} more",
+        exact=lambda: [row for page in pages for row in page.exact()],
+    )
+
+
 class Several:
     """The pages of many walks, ``at_once`` of them under way; in no order. Numbers run through all of them."""
 
     def __init__(self, starts: AsyncIterator[_Start], walk_of: Callable[[_Start], Pages], at_once: int) -> None:
         self._starts, self._walk_of, self._at_once = starts, walk_of, at_once
-        self._ready: asyncio.Queue[Page | BaseException | None] = asyncio.Queue(_QUEUED)
+        self._ready: asyncio.Queue[Page | BaseException | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._waiting_rows = 0
         self._next_start = asyncio.Lock()
         self._workers: list[asyncio.Task[None]] = []
         self._left = at_once
@@ -271,6 +287,21 @@ class Several:
     async def next(self) -> Page | None:
         if not self._workers:
             self._workers = [asyncio.ensure_future(self._work()) for _ in range(self._at_once)]
+        first = await self._taken()
+        if first is None:
+            return None
+        together = [first]
+        # A page of a few rows is as much work for the reader as one of many.
+        while not self._ready.empty() and sum(len(page.rows) for page in together) < _QUEUED:
+            page = await self._taken()
+            if page is None:
+                break
+            together.append(page)
+        self._number += 1
+        return replace(_joined(together), number=self._number)
+
+    async def _taken(self) -> Page | None:
+        """The next page that is ready; None once every walk has ended."""
         while self._left:
             found = await self._ready.get()
             if isinstance(found, BaseException):
@@ -278,8 +309,10 @@ class Several:
             if found is None:
                 self._left -= 1
                 continue
-            self._number += 1
-            return replace(found, number=self._number)
+            self._waiting_rows -= len(found.rows)
+            if self._waiting_rows < _QUEUED:
+                self._room.set()
+            return found
         return None
 
     async def _work(self) -> None:
@@ -287,10 +320,14 @@ class Several:
             while (start := await self._start()) is not None:
                 walk = self._walk_of(start)
                 while page := await walk.next():
-                    await self._ready.put(page)
-            await self._ready.put(None)
+                    await self._room.wait()
+                    self._waiting_rows += len(page.rows)
+                    if self._waiting_rows >= _QUEUED:
+                        self._room.clear()
+                    self._ready.put_nowait(page)
+            self._ready.put_nowait(None)
         except Exception as error:  # noqa: BLE001  # handed to the reader, which raises it
-            await self._ready.put(error)
+            self._ready.put_nowait(error)
 
     async def _start(self) -> _Start | None:
         async with self._next_start:

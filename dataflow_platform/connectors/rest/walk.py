@@ -129,7 +129,8 @@ class Walk:
         if self._number > 1 or size is None or smallest is None or size <= smallest:
             return None
         self._paging = self._paging.resized(max(smallest, size // 2))
-        return self._paging.first(self._start)
+        first: Request = self._paging.first(self._start)
+        return first
 
     def _guard(self, following: Request | None, rows: list[Row], where: str) -> None:
         """Refuse to ask for a page twice, to get the same one twice where nothing marks pages, and endless ones."""

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, RootModel, model_validator
 from dataflow_platform.core.base import Column, EngineFunction, Tables, Transformation
 from dataflow_platform.core.distinct_values import per_distinct
 from dataflow_platform.core.errors import ConfigError
-from dataflow_platform.core.projection import found
+from dataflow_platform.core.projection import found, refuse_twice
 from dataflow_platform.core.sql import literal, quote
 from dataflow_platform.core.transformation import failing, flag
 from dataflow_platform.transformations.normalise.forms import BY_VALUE, AsDate, AsMinMax, AsZScore, ByValue, Form
@@ -31,14 +31,7 @@ class Normalise(RootModel[dict[str, Form]], Transformation):
 
     @model_validator(mode="after")
     def _check(self) -> "Normalise":
-        seen: set[str] = set()
-        for name in self.root:
-            if name.lower() in seen:
-                raise ConfigError(
-                    "column.duplicate", f"normalise lists the column '{name}' twice", where=name,
-                    fix="column names that differ only in case are the same: keep one of them",
-                )  # fmt: skip
-            seen.add(name.lower())
+        refuse_twice(self.root, "normalise")
         return self
 
     @property
