@@ -19,7 +19,7 @@ from pandera.errors import FailureCaseMetadata
 
 Flavour = Literal["pandas", "polars"]
 DAYS = st.dates(date(2020, 1, 1), date(2020, 1, 5))
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 2)).map(lambda at: at.replace(fold=0))  # noqa: DTZ001
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 2)).map(lambda at: at.replace(fold=0))
 
 
 @dataclass(frozen=True)
