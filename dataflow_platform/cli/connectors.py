@@ -3,6 +3,7 @@
 import click
 
 from dataflow_platform.cli.api_descriptions import draft, verify
+from dataflow_platform.cli.connector_record import record
 from dataflow_platform.core import registry
 from dataflow_platform.core.errors import ConfigError
 
@@ -14,6 +15,9 @@ def connectors() -> None:
 
 connectors.add_command(draft)
 connectors.add_command(verify)
+
+
+connectors.add_command(record)
 
 
 @connectors.command("list")
