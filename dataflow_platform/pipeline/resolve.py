@@ -56,7 +56,8 @@ def _refuse_literal_secrets(names: Iterable[str], fields: Any, document: Documen
         for part in secret.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
-        if isinstance(value, str) and "{{" not in value:
+        held = value.values() if isinstance(value, Mapping) else (value,)
+        if any(isinstance(each, str) and "{{" not in each for each in held):
             raise ConfigError(
                 "secret.literal",
                 f"'{secret}' holds a secret in clear text",
