@@ -25,12 +25,12 @@ class HandedOver:
         self.descriptors.append(descriptor)
         return f"/dev/fd/{descriptor}"
 
-    def plain(self, name: str, value: Mapping[str, Any]) -> str:
-        """The path of a file in a folder of its own that only this user may open."""
+    def plain(self, name: str, value: Mapping[str, Any] | str) -> str:
+        """The path of a file in a folder of its own that only this user may open; a text is written as it is."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="dataflow-bridge-")
         path = Path(self._folder.name, f"{name}.json")
         path.touch(mode=0o600)
-        path.write_bytes(orjson.dumps(value))
+        path.write_bytes(value.encode() if isinstance(value, str) else orjson.dumps(value))
         return str(path)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from dataflow_platform.connectors._protocol.handing_over import HandedOver, hidd
 from dataflow_platform.connectors._protocol.kinds import DECLARED, parse_kind
 from dataflow_platform.connectors._protocol.program import Call, Program, words_of
 from dataflow_platform.connectors._protocol.reading import Reading
+from dataflow_platform.connectors._protocol.values import json_text
 from dataflow_platform.connectors.singer.catalog import names_in, selecting, streams_of, table_of
 from dataflow_platform.connectors.singer.messages import TapRun
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
@@ -148,7 +149,7 @@ class Singer(Source):
 
         def reached(told: Any) -> None:
             if not state.window:
-                position["state"] = told
+                position["state"] = json_text(told)  # a text keeps every digit
             if runs[-1].skipped:
                 notes["skipped"] = f"{runs[-1].skipped} records of streams that were not selected"
             if runs[-1].versions:
@@ -164,7 +165,7 @@ class Singer(Source):
             notes=notes,
         )
 
-    def _run(self, call: Call, catalog: Mapping[str, Any] | None, bookmark: Any, stream: str) -> TapRun:
+    def _run(self, call: Call, catalog: Mapping[str, Any] | None, bookmark: str | None, stream: str) -> TapRun:
         handed = HandedOver()
         try:
             arguments = ["--config", handed.secret("config", with_secrets(self.config, self.secrets))]
