@@ -94,9 +94,9 @@ on both sides what a load of no rows costs. Steps over all rows get ten times as
 ## Rules of a Pandera schema
 
 25 rules on eight columns of a Parquet file: the failing rows of each are counted, and each row is marked with those it
-breaks, by the pass that a load runs (256 MB for the engine, as for the SQL by hand, which marks no rows). The Python
-that imports libraries does not count as time; as memory it does. The least CPU counts; pandera.polars runs once.
-pandera.ibis runs in an environment of its own (`python -m benchmarks.schema_checks --ibis PYTHON`), where it is asked for.
+breaks, by the pass that a load runs (256 MB for the engine, as for the SQL by hand, which marks no rows). Importing
+libraries does not count as time; as memory it does. The least CPU counts; pandera.polars runs once. pandera.ibis runs
+in an environment of its own, where one is named (`python -m benchmarks.schema_checks --ibis PYTHON`).
 
 {checked}
 
