@@ -91,14 +91,7 @@ on both sides what a load of no rows costs. Steps over all rows get ten times as
 
 {stepped}
 
-## Rules of a Pandera schema
-
-25 rules on eight columns of a Parquet file: the failing rows of each are counted, and each row is marked with those it
-breaks, by the pass that a load runs (256 MB for the engine, as for the SQL by hand, which marks no rows). Importing
-libraries does not count as time; as memory it does. The least CPU counts; pandera.polars runs once. pandera.ibis runs
-in an environment of its own, where one is named (`python -m benchmarks.schema_checks --ibis PYTHON`).
-
-{checked}
+{_of_schemas(checked)}
 
 ## Start-up
 
@@ -107,6 +100,17 @@ rounds.
 
 {started}
 """
+
+
+def _of_schemas(checked: str) -> str:
+    return f"""## Rules of a Pandera schema
+
+25 rules on eight columns of a Parquet file: the failing rows of each are counted, and each row is marked with those it
+breaks, by the pass that a load runs (256 MB for the engine, as for the SQL by hand, which marks no rows). Importing
+libraries does not count as time; as memory it does. The least CPU counts; pandera.polars runs once. pandera.ibis runs
+in an environment of its own, where one is named (`python -m benchmarks.schema_checks --ibis PYTHON`).
+
+{checked}"""
 
 
 if __name__ == "__main__":
