@@ -29,22 +29,16 @@ def main() -> None:
     loaded = load_strategies.run(rows, options.rounds, list(load_strategies.BY_HAND))
     reconciled = reconciliation.run(copies, options.rounds)
     stepped = steps.run(rows, options.rounds, 10 * rows if options.large else 0)
-    checked = schema_checks.run(8 * rows if options.large else rows, options.rounds)
+    checked = _of_schemas(schema_checks.run(8 * rows if options.large else rows, options.rounds))
     started = start_up.run(options.rounds)
-    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, stepped, checked, started))
+    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, f"{stepped}
+
+{checked}", started))
     print(PAGE.read_text())
 
 
 def _page(
-    rounds: int,
-    rows: int,
-    moved: str,
-    merged: str,
-    loaded: str,
-    reconciled: str,
-    stepped: str,
-    checked: str,
-    started: str,
+    rounds: int, rows: int, moved: str, merged: str, loaded: str, reconciled: str, stepped: str, started: str
 ) -> str:
     return f"""# Benchmarks
 
@@ -90,8 +84,6 @@ hand in one CREATE TABLE AS; imports do not count. The least CPU of {rounds} rou
 on both sides what a load of no rows costs. Steps over all rows get ten times as many rows, once.
 
 {stepped}
-
-{_of_schemas(checked)}
 
 ## Start-up
 
