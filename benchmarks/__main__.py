@@ -30,10 +30,9 @@ def main() -> None:
     reconciled = reconciliation.run(copies, options.rounds)
     stepped = steps.run(rows, options.rounds, 10 * rows if options.large else 0)
     checked = _of_schemas(schema_checks.run(8 * rows if options.large else rows, options.rounds))
+    judged = f"{stepped}\n\n{checked}"
     started = start_up.run(options.rounds)
-    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, f"{stepped}
-
-{checked}", started))
+    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, judged, started))
     print(PAGE.read_text())
 
 
