@@ -30,8 +30,14 @@ _WORDS: dict[Any, str] = {
 
 
 def ours(kind: registry.Kind) -> list[str]:
-    """The names of the shipped plug-ins of ``kind``; third parties document theirs."""
-    return [name for name, module in sorted(registry.modules(kind).items()) if module.startswith("dataflow_platform.")]
+    """The names of the shipped plug-ins of ``kind`` that are code; third parties document theirs."""
+    from dataflow_platform.cli.catalogue_page import CATALOG_MODULE
+
+    found = sorted(registry.modules(kind).items())
+    return [
+        name for name, module in found
+        if module.startswith("dataflow_platform.") and not module.startswith(CATALOG_MODULE)
+    ]  # fmt: skip
 
 
 def describe_type(annotation: Any) -> str:
@@ -291,7 +297,7 @@ def cli_page(group: click.Command, name: str = "dataflow") -> str:
 
 def pages(cli: click.Command) -> dict[Path, str]:
     """Path below the project root -> text of every generated file."""
-    from dataflow_platform.cli import portability_page
+    from dataflow_platform.cli import catalogue_page, portability_page
     from dataflow_platform.cli.schema import pipeline_schema
 
     docs = Path("docs")
@@ -304,6 +310,15 @@ def pages(cli: click.Command) -> dict[Path, str]:
     loads = "The strategy of `load:` is one file in `dataflow_platform/load_strategies/`."
     return {
         docs / "connectors.md": connectors_page(),
+        docs / "rest_connectors.md": _page(
+            "Connectors to APIs", "A connector to an API is one YAML file.", catalogue_page.rest_sections()
+        ),
+        docs / "catalogue.md": _page(
+            "Catalogue of APIs",
+            "Each is one file in `dataflow_platform/connectors/catalog/`.",
+            catalogue_page.catalogue_sections(),
+        ),
+        docs / "connector.schema.json": catalogue_page.connector_schema(),
         docs / "transformations.md": plugin_page("transformations", "Transformations", steps, registry.transformation),
         docs / "checks.md": checks_page(checks),
         docs / "load_strategies.md": plugin_page("load_strategies", "Load strategies", loads, registry.load_strategy),
