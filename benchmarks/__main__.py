@@ -29,22 +29,14 @@ def main() -> None:
     loaded = load_strategies.run(rows, options.rounds, list(load_strategies.BY_HAND))
     reconciled = reconciliation.run(copies, options.rounds)
     stepped = steps.run(rows, options.rounds, 10 * rows if options.large else 0)
-    profiled = profiling.run(options.scale, options.rounds)
+    stepped = f"{stepped}\n\n{profiling.run(options.scale, options.rounds)}"
     started = start_up.run(options.rounds)
-    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, stepped, profiled, started))
+    PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, stepped, started))
     print(PAGE.read_text())
 
 
 def _page(
-    rounds: int,
-    rows: int,
-    moved: str,
-    merged: str,
-    loaded: str,
-    reconciled: str,
-    stepped: str,
-    profiled: str,
-    started: str,
+    rounds: int, rows: int, moved: str, merged: str, loaded: str, reconciled: str, stepped: str, started: str
 ) -> str:
     return f"""# Benchmarks
 
@@ -90,15 +82,6 @@ hand in one CREATE TABLE AS; imports do not count. The least CPU of {rounds} rou
 on both sides what a load of no rows costs. Steps over all rows get ten times as many rows, once.
 
 {stepped}
-
-## Profiles, {rows:,} rows
-
-`dataflow profile`'s pass over `lineitem`, 16 columns, with 512 MB for the engine; imports do not count. Reading is
-every row handed to a program as Arrow batches; the floor is the least and greatest value of every column, which hands out
-nothing. SUMMARIZE is DuckDB's own, measured once: it knows no top values, patterns or histograms. The least CPU of
-{rounds} rounds counts.
-
-{profiled}
 
 ## Start-up
 

@@ -118,7 +118,7 @@ def test_scores_and_checks_that_broke_are_shown(checked_project: Path) -> None:
     assert found["scores"]["validity"] == 75  # the last
     broken = found["checks"]["not_null_id"]
     assert (broken["outcome"], broken["told"], broken["failing"]) == ("broken", "no id", None)
-    assert "validity 0.750" in quality("raw.orders").output
+    assert "validity 75.0" in quality("raw.orders").output
 
 
 def test_what_cannot_be_looked_at_is_told_and_is_no_pass(checked_project: Path) -> None:
