@@ -82,9 +82,9 @@ def run(scale: float, rounds: int) -> str:
 
 _TEXT = """## Profiles, {rows:,} rows
 
-`dataflow profile`'s pass over `lineitem`, 16 columns, with 512 MB for the engine; imports do not count. Reading is every
-row handed to a program as Arrow batches; the floor is the least and greatest value of every column, which hands out
-nothing. SUMMARIZE is DuckDB's own, measured once: it knows no top values, patterns or histograms. The least CPU of
+`dataflow profile`'s pass over `lineitem`, 16 columns, with 512 MB for the engine; imports do not count. Reading is
+every row handed to a program as Arrow batches; the floor is the least and greatest value of every column, which hands
+out nothing. SUMMARIZE is DuckDB's own, measured once: it knows no top values, patterns or histograms. The least CPU of
 {rounds} rounds counts.
 
 {tables}"""
