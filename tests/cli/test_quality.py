@@ -108,17 +108,17 @@ def test_scores_and_checks_that_broke_are_shown(checked_project: Path) -> None:
     columns = "pipeline, stream, load_id, measured_at, published, kind, name, passed, severity, value, failing, detail"
     with duckdb.connect(str(checked_project / "w.duckdb")) as connection:
         for row in (
-            "'shop', 'orders', 'x', now() - INTERVAL 1 DAY, TRUE, 'score', 'validity', NULL, NULL, 0.1, NULL, NULL",
-            "'shop', 'orders', 'y', now(), TRUE, 'score', 'validity', NULL, NULL, 0.75, NULL, NULL",
+            "'shop', 'orders', 'x', now() - INTERVAL 1 DAY, TRUE, 'score', 'validity', NULL, NULL, 10, NULL, NULL",
+            "'shop', 'orders', 'y', now(), TRUE, 'score', 'validity', NULL, NULL, 75, NULL, NULL",
             "'shop', 'orders', 'y', now(), TRUE, 'check', 'not_null_id', FALSE, 'warn', NULL, 0, "
             """'{"broken": "no id"}'""",
         ):
             connection.execute(f"INSERT INTO raw._dataflow_quality ({columns}) VALUES ({row})")
     found = told("raw.orders")["raw/orders"]
-    assert found["scores"] == {"validity": 0.75}  # the last
+    assert found["scores"]["validity"] == 75  # the last
     broken = found["checks"]["not_null_id"]
     assert (broken["outcome"], broken["told"], broken["failing"]) == ("broken", "no id", None)
-    assert "validity 0.750" in quality("raw.orders").output
+    assert "validity 75.0" in quality("raw.orders").output
 
 
 def test_what_cannot_be_looked_at_is_told_and_is_no_pass(checked_project: Path) -> None:
