@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -179,6 +180,24 @@ def test_parallel_streams_fetch_one_token(stub: Stub) -> None:
         thread.join()
     assert len(server.asked) == 1
     assert len([seen for seen in stub.seen if seen.path == "/rows"]) == 4 * 4  # 3 pages and the empty one each
+
+
+def test_many_refusals_at_once_fetch_one_token(stub: Stub) -> None:
+    """Forty children in eights; each token serves twenty requests, and those it fails fetch one new one together."""
+    server = TokenServer(stub, uses=20)
+    believed = server.answer
+
+    def child(seen: Seen) -> Any:
+        answer = believed(seen)
+        return answer if isinstance(answer, web.Response) else [{"id": 1}]
+
+    stub.on("/all", lambda seen: [{"n": number} for number in range(40)])
+    for number in range(40):
+        stub.on(f"/one/{number}", child)
+    rest = Rest(base_url=stub.url, auth=client(stub, scope="f"))
+    parent = {"endpoint": "all", "values": {"n": "n"}, "concurrency": 8}
+    assert len(read_rest(rest, path="one/{n}", parent=parent)) == 40
+    assert len(server.asked) == 2  # 40 requests, by twenties
 
 
 class TestRefreshToken:

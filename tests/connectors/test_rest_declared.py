@@ -262,3 +262,47 @@ def test_only_the_file_that_is_named_is_read(shop: Path) -> None:
 def test_a_shipped_connector_wins_over_the_projects_and_a_module_over_both(shop: Path) -> None:
     (shop / "connectors" / "postgres.yaml").write_text(SHOP)
     assert registry.source("postgres").__module__.startswith("dataflow_platform.connectors.postgres")
+
+
+def test_the_schema_takes_what_the_model_takes() -> None:
+    import json
+
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    from dataflow_platform.cli.catalogue_page import connector_schema
+
+    validator = Draft202012Validator(json.loads(connector_schema()))
+    written = yaml.safe_load(SHOP.replace("paging: null", "paging: {type: none}"))
+    written["source"]["checked"] = "2026-11-22"  # JSON has no dates
+    assert [error.message for error in validator.iter_errors(written)] == []
+    assert list(validator.iter_errors({**written, "colour": "red"}))
+    assert list(validator.iter_errors({**written, "defaults": {"paging": {"type": "sideways"}}}))
+
+
+def test_recorded_pages_are_replayed_and_tell_nothing(shop: Path, stub: Stub, other_host: Stub) -> None:
+    import json
+
+    from click.testing import CliRunner
+
+    from dataflow_platform.cli.main import group
+
+    people = [{**order, "buyer": f"Ann Example {order['id']}", "next": f"{stub.url}/orders"} for order in ORDERS]
+    serve(stub, people)
+    file = shop / "orders.json"
+    done = CliRunner().invoke(group, ["connectors", "record", "shop", "orders", "--to", str(file), "--pages", "9"])
+    assert done.exit_code == 0, done.output
+    text = file.read_text()
+    assert not any(word in text for word in ("k-0123456789", "Ann", "my-shop", stub.url))
+    pages = json.loads(text)["pages"]
+    assert [page["query"] for page in pages] == [{}, {"after": "2"}, {"after": "4"}]
+
+    def replayed(seen: Seen) -> Any:
+        return next(page["body"] for page in pages if page["query"] == seen.query)
+
+    other_host.on("/orders", replayed)
+    made = source(shop, other_host.url)
+    found = read_dicts(made, made.StreamOptions.model_validate("orders"))
+    assert [row["id"] for row in found] == [1, 2, 3, 4, 5]
+    assert [str(row["changed"])[:10] for row in found] == [order["changed"][:10] for order in ORDERS]
+    assert all(len(row["buyer"]) == len("Ann Example 1") for row in found)

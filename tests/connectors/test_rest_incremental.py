@@ -158,10 +158,10 @@ def test_a_token_stands_for_all_that_was_read(stub: Stub) -> None:
     left: dict[str, Any] = {}
     rows = read(stub, None, left, **options)
     assert [(row["id"], row["deleted"]) for row in rows] == [(1, False), (2, False)]
-    assert left["delta"] == "s1"
+    assert left["delta"] == {"": "s1"}
     rows = read(stub, State(position=dict(left)), left, **options)
     assert [(row["id"], row["deleted"]) for row in rows] == [(2, True)]
-    assert left["delta"] == "s2"
+    assert left["delta"] == {"": "s2"}
     assert stub.seen[-1].query == {"syncToken": "s1"}
 
 
@@ -169,8 +169,8 @@ def test_a_token_too_old_begins_anew(stub: Stub) -> None:
     stub.on("/rows", lambda seen: reply(410) if "token" in seen.query else {"items": [{"id": 1}], "next": "t9"})
     left: dict[str, Any] = {}
     options = {"records": "items", "delta": {"body_path": "next", "param": "token"}}
-    assert read(stub, State(position={"delta": "t0"}), left, **options) == [{"id": 1}]
-    assert left["delta"] == "t9"
+    assert read(stub, State(position={"delta": {"": "t0"}}), left, **options) == [{"id": 1}]
+    assert left["delta"] == {"": "t9"}
     assert [seen.query for seen in stub.seen] == [{"token": "t0"}, {}]
 
 
@@ -198,7 +198,7 @@ def test_added_changed_and_removed_beside_each_other(stub: Stub) -> None:
         (2, False),
         (3, True),
     ]
-    assert left["delta"] == "b"
+    assert left["delta"] == {"": "b"}
     assert [row["id"] for row in read(stub, State(position=dict(left)), left, **options)] == [4]
 
 
@@ -230,3 +230,24 @@ def test_each_parent_is_read_from_its_own_cursor(stub: Stub) -> None:
     rows = read(stub, State(position=dict(left)), left, **options)
     assert sorted((row["channel"], row["ts"]) for row in rows) == [("a", 20), ("b", 5), ("b", 7), ("c", 1), ("c", 2)]
     assert left["parents"] == {'{"channel": "a"}': "20", '{"channel": "b"}': "7", '{"channel": "c"}': "2"}
+
+
+def test_each_parent_has_a_token_of_its_own(stub: Stub) -> None:
+    stub.on("/calendars", lambda seen: [{"id": "a"}, {"id": "b"}])
+
+    def events_of(seen: Seen) -> Any:
+        name, token = seen.path[-1], int(seen.query.get("syncToken", "x0")[1:])
+        return {"items": [{"id": f"{name}{token}"}], "next": f"{name}{token + 1}"}
+
+    stub.on("/events/a", events_of)
+    stub.on("/events/b", events_of)
+    options: dict[str, Any] = {
+        "path": "events/{calendar}",
+        "records": "items",
+        "parent": {"endpoint": "calendars", "values": {"calendar": "id"}},
+        "delta": {"body_path": "next", "param": "syncToken"},
+    }
+    left: dict[str, Any] = {}
+    assert sorted(row["id"] for row in read(stub, None, left, **options)) == ["a0", "b0"]
+    assert left["delta"] == {'{"calendar": "a"}': "a1", '{"calendar": "b"}': "b1"}
+    assert sorted(row["id"] for row in read(stub, State(position=dict(left)), left, **options)) == ["a1", "b1"]

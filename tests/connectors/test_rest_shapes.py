@@ -201,7 +201,8 @@ def test_formats(stub: Stub, body: bytes, options: dict[str, Any], expected: lis
 
 @pytest.mark.parametrize(
     ("body", "format"),
-    [(b"<r><a></r>", "xml"), (b"a,b\n1\n", "csv"), (b'{"a": 1}\n{"a"', "jsonl"), (gzip.compress(b"[1]" * 99)[:-9], "json"),
+    [(b"<r><a></r>", "xml"), (b"a,b\n1\n", "csv"), (b'{"a": 1}\n{"a"', "jsonl"),
+     (gzip.compress(b"[1]" * 99)[:-9], "json"),
      (b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><r><a>&a;</a></r>', "xml")],
     ids=["xml", "csv", "jsonl", "gzip", "xml that asks for a file"],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from dataflow_platform.connectors.rest.addresses import AddressPolicy
 from dataflow_platform.connectors.rest.auth import NoAuth
 from dataflow_platform.connectors.rest.error_rules import ErrorRule
 from dataflow_platform.connectors.rest.rate import Rate
+from dataflow_platform.connectors.rest.recording import Recorder
 from dataflow_platform.core.http import RetryPolicy
 
 
@@ -28,6 +29,8 @@ class Access:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     rules: Sequence[ErrorRule] = ()
     allow_hosts: tuple[str, ...] = ()
+    recorder: Recorder | None = None
+    """Takes note of every answer, where pages are recorded."""
 
     def policy(self) -> AddressPolicy:
         """The addresses that may be asked."""

@@ -35,8 +35,8 @@ class Flow:
         """``outgoing`` with the proof in it."""
         return outgoing.with_headers(self.written.headers())
 
-    async def renew(self, send: Send, refused: Reply | None) -> bool:
-        """After a 401: True where another try has a chance, with a new proof."""
+    async def renew(self, send: Send, asked: Outgoing, refused: Reply) -> bool:
+        """After a 401 to ``asked``: True where another try has a chance, with a new proof."""
         return False
 
     def secrets(self) -> tuple[str, ...]:
@@ -102,15 +102,15 @@ class TokenFlow(Flow):
         super().__init__(written)
         self._access = access
         self._box = box_of(written, access.base_url)
-        self._last: str | None = None
 
     async def sign(self, send: Send, outgoing: Outgoing) -> Outgoing:
         token = self._box.usable() or await self._fetched(send, None)
-        self._last = token
         return outgoing.with_headers({self.written.header: f"{self.written.prefix}{token}"})
 
-    async def renew(self, send: Send, refused: Reply | None) -> bool:
-        await self._fetched(send, self._last)
+    async def renew(self, send: Send, asked: Outgoing, refused: Reply) -> bool:
+        # What was refused is what that request carried: another stream may have fetched a new token meanwhile.
+        sent = asked.headers.get(self.written.header, "")
+        await self._fetched(send, sent.removeprefix(self.written.prefix))
         return True
 
     async def _fetched(self, send: Send, refused: str | None) -> str:

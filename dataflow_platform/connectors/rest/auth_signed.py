@@ -28,8 +28,8 @@ class DigestFlow(Flow):
         self._count += 1
         return outgoing.with_headers({"Authorization": self._answer(self._challenge, outgoing)})
 
-    async def renew(self, send: Send, refused: Reply | None) -> bool:
-        text = refused.headers.get("www-authenticate", "") if refused else ""
+    async def renew(self, send: Send, asked: Outgoing, refused: Reply) -> bool:
+        text = refused.headers.get("www-authenticate", "")
         if not text.lower().startswith("digest"):
             return False
         self._challenge = {match[1].lower(): match[2] or match[3] or "" for match in _PART.finditer(text)}

@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -24,9 +24,6 @@ class RestSource(Source):
     """Base of the sources that are APIs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    test_path: ClassVar[str] = ""
-    """Below the API's address; what a test of the connection asks for."""
 
     timeout_seconds: float = Field(default=30, gt=0, description="Longest time one request may take as a whole.")
     max_retries: int = Field(default=5, ge=0, description="Further tries of one request that failed for a while.")
@@ -71,14 +68,18 @@ class RestSource(Source):
         """Ask once; any answer but a refusal of the credentials or a failure will do."""
         self.run_prepare()
         access = self.access(RetryPolicy(retries=0))
-        address = access.address(self.test_path)
+        request = self.test_request(access)
         try:
-            status = asyncio.run(_ask_once(access, Request(address), place(address, 1)))
+            status = asyncio.run(_ask_once(access, request, place(request.url, 1, request.method)))
         except ConfigError as error:
             if error.code not in ("rest.not_found", "rest.rejected"):  # few APIs have anything at their root
                 raise
             status = 404
         return f"{self.facts.title} at {access.base_url}" + (f", answered {status}" if status < 400 else ", reached")
+
+    def test_request(self, access: Access) -> Request:
+        """What a test of the connection asks for: the API's own address."""
+        return Request(access.base_url)
 
     def discover(self) -> list[str]:
         """Nothing: an API does not list its endpoints."""

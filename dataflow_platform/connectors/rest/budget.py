@@ -1,6 +1,7 @@
 """How fast an API is asked: one budget for all streams of the process, and for all processes of the machine."""
 
 import asyncio
+import getpass
 import json
 import os
 import tempfile
@@ -215,8 +216,10 @@ def budget_of(host: str, credentials: tuple[str, ...], rate: Rate) -> Budget:
 
 
 def _folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"dataflow-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"dataflow-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():  # somebody else made it first: this process keeps its pace alone
+    if (
+        not os.access(folder, os.W_OK) or folder.is_symlink()
+    ):  # somebody else made it first: this process keeps its pace alone
         folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
     return folder

@@ -38,8 +38,8 @@ class _Failed:
 
     error: DataflowError
     wait: float | None = None
-    unauthorized: bool = False
-    reply: Reply | None = field(default=None, repr=False)
+    refused: tuple[Outgoing, Reply] | None = field(default=None, repr=False)
+    """Where the API did not believe who asks: what was sent, and what came."""
 
 
 class Client:
@@ -81,11 +81,11 @@ class Client:
                 except ValueError:
                     said = errors.redact(failed.body, self._secrets())
                     failed = _Failed(errors.not_json(failed.media_type, said, where))
-            if failed.unauthorized and not renewed and await self._flow.renew(self.plain, failed.reply):
+            if failed.refused:
+                if renewed or not await self._flow.renew(self.plain, *failed.refused):
+                    raise failed.error
                 renewed = True
                 continue
-            if failed.unauthorized:
-                raise failed.error
             wait = self._access.retry.wait(attempt, failed.wait)
             if wait is None:
                 raise failed.error
@@ -132,7 +132,7 @@ class Client:
                 if answer.status == 303 and request.method != "GET":
                     request = replace(request, method="GET", body=None)
                 continue
-            return self._judged(answer, where, rules, None if at_home else moved_from)
+            return self._judged(outgoing, answer, where, rules, None if at_home else moved_from)
         raise errors.bad_redirect(f"more than {_REDIRECTS} redirects", where)
 
     async def _paced(self, outgoing: Outgoing, where: str) -> "Reply | _Failed":
@@ -143,9 +143,13 @@ class Client:
             answer = await self._sent(outgoing, where)
             if isinstance(answer, Reply):
                 self._budget.heard(answer.status, answer.headers)
+                if self._access.recorder:
+                    self._access.recorder.note(outgoing, answer)
             return answer
 
-    def _judged(self, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None) -> "Reply | _Failed":
+    def _judged(
+        self, outgoing: Outgoing, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None
+    ) -> "Reply | _Failed":
         said_so = judge(reply, (*rules, *self._access.rules))
         if said_so.action == "ok":
             return reply
@@ -161,7 +165,7 @@ class Client:
                 self._budget.block(said_so.wait)
             return _Failed(error, said_so.wait)
         if action == "unauthorized" and not moved:
-            return _Failed(error, unauthorized=True, reply=reply)
+            return _Failed(error, refused=(outgoing, reply))
         raise error
 
     async def _sent(self, outgoing: Outgoing, where: str) -> "Reply | _Failed":

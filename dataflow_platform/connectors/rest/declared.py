@@ -11,11 +11,12 @@ import duckdb
 import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from dataflow_platform.connectors.rest import template
+from dataflow_platform.connectors.rest import bounds, template
 from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.base import RestSource, refuse_unfit
 from dataflow_platform.connectors.rest.endpoint import Value
-from dataflow_platform.connectors.rest.reading import Plan
+from dataflow_platform.connectors.rest.reading import Plan, request_of
+from dataflow_platform.connectors.rest.request import Request
 from dataflow_platform.connectors.rest.scanning import scan
 from dataflow_platform.connectors.rest.spec import ConnectorSpec, ConnectorStream, Variable
 from dataflow_platform.core.base import ConnectorFacts, Declared, Scan, Spec, State, Stream
@@ -95,6 +96,18 @@ class DeclaredApi(RestSource):
             "rest.auth", f"the connection has no whole way to log in to {self.spec.title}", where="auth",
             fix=f"set what one of them needs ({'; '.join(lacking)})",
         )  # fmt: skip
+
+    def test_request(self, access: Access) -> Request:
+        """The path that the file names, else the first page of the first stream that needs nothing else."""
+        if self.spec.test_path is not None:
+            return Request(access.address(template.fill_path(self.spec.test_path, self.values())))
+        values = self.values()
+        for stream in self.spec.streams.values():
+            unknown = any(values.get(name) is None for name in stream.names())
+            if not (stream.parent or stream.job or unknown):
+                first = request_of(access, stream, values, bounds.spans(stream, State())[0])
+                return stream.paging.first(first)
+        return super().test_request(access)
 
     def discover(self) -> list[str]:
         """The connector's streams."""
@@ -235,7 +248,6 @@ def _connector(name: str, file: Path, changed: int) -> type[DeclaredApi]:
     made: Any = create_model(title, __base__=DeclaredApi, __module__=__name__, **fields)
     made.__doc__ = spec.description or f"{spec.title}, by its REST API."
     made.spec, made.file = spec, file
-    made.test_path = spec.test_path or ""
     made.secret_fields = frozenset(variable for variable, said in spec.variables.items() if said.secret)
     made.facts = ConnectorFacts(
         title=spec.title,

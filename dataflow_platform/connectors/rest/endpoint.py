@@ -1,8 +1,8 @@
 """One endpoint of an API: what a connector's stream declares, or a pipeline writes in place."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dataflow_platform.connectors.rest import batches, template
 from dataflow_platform.connectors.rest.cursor import Cursor, Deleted, Delta
@@ -16,6 +16,11 @@ from dataflow_platform.core.base import Spec
 from dataflow_platform.core.errors import ConfigError
 
 Value = str | int | float | bool
+Columns = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=list[str] | str),
+]
+"""Names of columns; one may stand by itself."""
 
 
 class Csv(Spec):
@@ -62,7 +67,7 @@ class Endpoint(Spec):
         default_factory=dict,
         description="Further columns from inside the record: column to path, such as `updated: attributes.updated`.",
     )
-    primary_key: list[str] = Field(
+    primary_key: Columns = Field(
         default_factory=list, description="Columns that tell rows apart; the pipeline's own `primary_key` wins."
     )
     paging: Paging = Field(default=NoPaging(), description="How one page leads to the next.")
@@ -94,11 +99,6 @@ class Endpoint(Spec):
         description="A JSON column that takes fields which first appear after the columns were settled, and values "
         "that are not of their column's inferred type; without it they are errors.",
     )
-
-    @field_validator("primary_key", mode="before")
-    @classmethod
-    def _one_column(cls, columns: object) -> object:
-        return [columns] if isinstance(columns, str) else columns
 
     @field_validator("columns")
     @classmethod

@@ -11,7 +11,7 @@ from dataflow_platform.connectors.rest.client import Client, SkippedError, place
 from dataflow_platform.connectors.rest.endpoint import Endpoint
 from dataflow_platform.connectors.rest.reply import Reply
 from dataflow_platform.connectors.rest.request import Answer, Request
-from dataflow_platform.connectors.rest.walk import Page, Walk
+from dataflow_platform.connectors.rest.walk import Page, Walk, Watch
 
 
 class JobPages:
@@ -19,10 +19,10 @@ class JobPages:
 
     def __init__(
         self, client: Client, access: Access, endpoint: Endpoint, create: Request, values: Mapping[str, Any],
-        exact: bool, added: Mapping[str, Any],
+        exact: bool, added: Mapping[str, Any], watch: Watch,
     ) -> None:  # fmt: skip
         self._client, self._access, self._endpoint, self._create = client, access, endpoint, create
-        self._values, self._exact, self._added = dict(values), exact, added
+        self._values, self._exact, self._added, self._watch = dict(values), exact, added, watch
         self._walks: list[Walk] | None = None
         self._number = 0
 
@@ -42,7 +42,7 @@ class JobPages:
 
     def _walk(self, address: str) -> Walk:
         request = Request(self._access.address(address))
-        return Walk(self._client, self._access, self._endpoint, request, self._exact, self._added)
+        return Walk(self._client, self._access, self._endpoint, request, self._exact, self._added, self._watch)
 
     async def _made(self) -> list[str]:
         """The addresses of the results, once they are there."""

@@ -90,7 +90,8 @@ class Reading:
 
     async def _starts(self, parts: Sequence[Span]) -> AsyncIterator[_Start]:
         async for values, added, key in parents(self._plan, self._client):
-            own = self._parts_of(key) if key is not None else parts
+            each = self._plan.endpoint.parent is not None and self._plan.endpoint.parent.cursor_each
+            own = self._parts_of(key) if each and key is not None else parts
             for span in own:
                 yield _Start(values, added, span, key)
 
@@ -105,7 +106,9 @@ class Reading:
         request = watch.with_token(request_of(plan.access, endpoint, start.values, start.span))
         walked = self._walked
         if endpoint.job:
-            return jobs.JobPages(self._client, plan.access, walked, request, start.values, plan.exact, start.added)
+            return jobs.JobPages(
+                self._client, plan.access, walked, request, start.values, plan.exact, start.added, watch
+            )
         again = None if watch.token is None else request_of(plan.access, endpoint, start.values, start.span)
         return Walk(self._client, plan.access, walked, request, plan.exact, start.added, watch, again)
 
@@ -129,8 +132,13 @@ class _Watch:
         self._plan, self._start = plan, start
         self._cursor = bounds.cursor_of(plan.endpoint)
         delta = plan.endpoint.delta
-        self.token = plan.state.position.get("delta") if delta and not plan.state.window else None
+        self.token = self._tokens().get(start.parent or "") if delta and not plan.state.window else None
         self._greatest: Any = None
+
+    def _tokens(self) -> Mapping[str, Any]:
+        """The tokens of the last load: by parent, or the one there is under the empty key."""
+        found: Mapping[str, Any] = self._plan.state.position.get("delta", {})
+        return found
 
     def with_token(self, request: Request) -> Request:
         """The first request with the token of the last load in it."""
@@ -153,8 +161,9 @@ class _Watch:
         plan = self._plan
         delta, name = plan.endpoint.delta, self._cursor.field if self._cursor else None
         if delta is not None and (token := answer.at(delta.body_path)) is not None and not plan.state.window:
-            plan.left["delta"] = token
-        if name and self._start.parent is not None:
+            plan.left.setdefault("delta", dict(self._tokens()))[self._start.parent or ""] = token
+        each = plan.endpoint.parent is not None and plan.endpoint.parent.cursor_each
+        if name and each:
             self._note(answer.rows, name)
         least = self._start.span.least
         newest_first = self._cursor is not None and self._cursor.sorted == "descending"
@@ -172,7 +181,7 @@ class _Watch:
 
 
 async def parents(plan: Plan, client: Client) -> AsyncIterator[tuple[Mapping[str, Any], Mapping[str, Any], str | None]]:
-    """Values, added columns and, where each has its own cursor, a key for every parent."""
+    """Values, added columns and, where each has a cursor or token of its own, a key for every parent."""
     parent = plan.endpoint.parent
     if parent is None:
         yield plan.values, {}, None
@@ -184,7 +193,8 @@ async def parents(plan: Plan, client: Client) -> AsyncIterator[tuple[Mapping[str
         if any(value is None for value in values.values()):
             continue
         added = {column: value_path.find(record, path) for column, path in parent.columns.items()}
-        key = json.dumps(values, sort_keys=True, default=str) if parent.cursor_each else None
+        own = parent.cursor_each or plan.endpoint.delta is not None
+        key = json.dumps(values, sort_keys=True, default=str) if own else None
         yield {**plan.values, **values}, added, key
 
 
