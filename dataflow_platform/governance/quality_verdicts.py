@@ -41,7 +41,7 @@ class Verdict:
 
 @dataclass
 class PipelineVerdicts:
-    """By stream: the last verdict of each check by name, the last scores (0 to 100) by name, open rows of quarantine by rule."""
+    """By stream: the last verdict of each check, the last scores (0 to 100), open rows of quarantine by rule."""
 
     checks: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
