@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationError, model_validator
 
 from dataflow_platform.checks import RowCheck, rule_names, words_of
-from dataflow_platform.checks.expression import Expression
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location
@@ -44,15 +43,14 @@ class Conditional(RowCheck):
         return self
 
     def _inner(self) -> Check:
-        if isinstance(self.then, str):
-            return Expression(sql=self.then)
-        if len(self.then) != 1:
+        then = {"expression": {"sql": self.then}} if isinstance(self.then, str) else self.then
+        if len(then) != 1:
             raise ConfigError(
-                "check.conditional", f"`then` takes one check, this is {len(self.then)}", where="then",
+                "check.conditional", f"`then` takes one check, this is {len(then)}", where="then",
                 fix="write a check for each, with the same `when`",
             )  # fmt: skip
-        ((name, value),) = self.then.items()
-        place = Location(path=f"then.{name}")
+        ((name, value),) = then.items()
+        place = Location(path="then" if isinstance(self.then, str) else f"then.{name}")
         try:
             made: Check = registry.check(name).model_validate(value)
         except ValidationError as error:

@@ -223,7 +223,9 @@ class Client:
 async def _reply(response: "aiohttp.ClientResponse", to_file: bool) -> Reply:
     file = await _downloaded(response) if to_file and response.status == 200 else None
     body = b"" if file else await response.read()
-    links = {name: str(link["url"]) for name, link in response.links.items() if "url" in link}
+    # Sentry names a next page also behind the last one, and says that nothing is there.
+    held = {name: link for name, link in response.links.items() if "url" in link and link.get("results") != "false"}
+    links = {name: str(link["url"]) for name, link in held.items()}
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = {name: morsel.value for name, morsel in response.cookies.items()}
     return Reply(response.status, headers, body, str(response.url), links, cookies, file)
