@@ -112,6 +112,7 @@ def connector_sections(name: str, kind: Any) -> Iterator[str]:
     """What a reader wants to know of one connector: where its facts are from, what to set, what can be read."""
     from dataflow_platform.cli.reference import field_table
     from dataflow_platform.connectors.rest.declared import DeclaredApi
+    from dataflow_platform.connectors.rest.openapi_evidence import written
 
     spec = kind.spec
     yield f"## {name}\n"
@@ -119,6 +120,10 @@ def connector_sections(name: str, kind: Any) -> Iterator[str]:
     noted = f"; {spec.source.note}" if spec.source.note else ""
     yield f"- documentation: {spec.docs}"
     yield f"- facts: {spec.source.label}, {spec.source.source}, {spec.source.checked}{noted}"
+    if (evidence := written().get(name)) is not None and spec.source.label == "contract":
+        yield f"- held against `{evidence.description}`: {evidence.held} facts hold, none is contradicted"
+        if evidence.unsaid:
+            yield f"- not told by it: {', '.join(f'`{place}`' for place in evidence.unsaid)}"
     if spec.scopes:
         yield f"- least rights: {spec.scopes}"
     secrets = ", ".join(f"`{field}`" for field in sorted(kind.secret_fields))

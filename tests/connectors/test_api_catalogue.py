@@ -1,5 +1,6 @@
 """The connectors in YAML files: what they state is held against the vendors' descriptions, where these are at hand."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dataflow_platform.connectors.rest.openapi_check import verify
+from dataflow_platform.connectors.rest.openapi_evidence import evidence_of, write, written
 from dataflow_platform.connectors.rest.spec import ConnectorSpec
 from tests.connectors.spec_mutants import of_connector, of_stream, plain
 from tests.fixtures.api_descriptions import NAMES, description_file, description_of, spec_of
@@ -43,6 +45,18 @@ def test_what_a_connector_states_is_what_its_vendor_describes(name: str) -> None
         # Where a list is and what tells its rows apart is never left to belief.
         essential = place[0] == "streams" and place[-1] in ("records", "primary_key")
         assert not essential or place[1] in unverified, fact
+
+
+def test_the_catalogue_claims_what_was_found() -> None:
+    """The counts on the catalogue's page are those of the descriptions (written by DATAFLOW_WRITE_EVIDENCE=1)."""
+    here = [name for name in CONTRACTS if description_file(name)]
+    if not here:
+        pytest.skip("no description is here: see tests/fixtures/api_descriptions.py")
+    found = {name: evidence_of(spec_of(name), description_of(name)) for name in here}
+    if os.environ.get("DATAFLOW_WRITE_EVIDENCE") == "1":
+        write(found)
+    assert {name: written().get(name) for name in here} == found
+    assert set(written()) == set(CONTRACTS), "a contract was held against a description, and nothing else was"
 
 
 def _missed(name: str) -> Iterator[tuple[str, bool, bool]]:
