@@ -92,10 +92,10 @@ class Anomaly(Check):
         )
         words = "rows" if column is None else f"{self.metric.replace('_', ' ')} of {column.name}"
         found = f"SELECT * FROM ({explained(self._made(), series, words)}) AS told WHERE moment = {now}"
+        nothing = sql.literal(f"{words}: there is nothing to judge")
         verdict = (
             "SELECT CASE WHEN bool_or(is_anomaly) THEN 1 ELSE 0 END AS failing, "
-            f"coalesce(any_value(sentence), {sql.literal(f'{words}: there is nothing to judge')}) AS sentence "
-            f"FROM ({found}) AS found"
+            f"coalesce(any_value(sentence), {nothing}) AS sentence FROM ({found}) AS found"
         )
         measures = None if name is None else metric(self.metric, name, value)
         message = f"the {words} are not what earlier loads let expect"

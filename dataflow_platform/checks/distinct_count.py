@@ -9,7 +9,7 @@ from dataflow_platform.checks import as_list, column_of, rule, rule_names
 from dataflow_platform.checks._bounds import bounded, refuse_bounds
 from dataflow_platform.checks._history import metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Dimension, Rule
+from dataflow_platform.core.base import Check, Claim, Column, Dimension, Rule
 
 
 class DistinctCount(Check):
@@ -29,6 +29,11 @@ class DistinctCount(Check):
     def names(self) -> list[str]:
         """``distinct_count_<columns>``."""
         return rule_names(self, ["_".join(["distinct_count", *as_list(self.columns)])])
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds of the number."""
+        subject = f"the number of different values of {', '.join(as_list(self.columns))}"
+        return [Claim(self.names()[0], subject, self.min, self.max)]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One rule over the set of rows; it fails by the values that are missing or too many."""

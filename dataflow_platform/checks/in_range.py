@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from dataflow_platform.checks import RowCheck, column_of, rule, rule_names
 from dataflow_platform.checks._bounds import Bound, outside, refuse_bounds
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Claim, Column, Rule
 
 
 class InRange(RowCheck):
@@ -26,6 +26,10 @@ class InRange(RowCheck):
     def names(self) -> list[str]:
         """``in_range_<column>``."""
         return rule_names(self, [f"in_range_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds."""
+        return [Claim(self.names()[0], self.column, self.min, self.max, self.exclusive)]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One row rule."""

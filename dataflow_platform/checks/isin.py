@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dataflow_platform.checks import RowCheck, Value, column_of, listed_values, rule, rule_names, value_for
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Claim, Column, Rule
 
 
 class IsIn(RowCheck):
@@ -18,6 +18,10 @@ class IsIn(RowCheck):
     def names(self) -> list[str]:
         """``isin_<column>``."""
         return rule_names(self, [f"isin_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The values."""
+        return [Claim(self.names()[0], self.column, values=frozenset(self.values))]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One row rule."""

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from dataflow_platform.checks import RowCheck, column_of, family, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Claim, Column, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
@@ -34,6 +34,11 @@ class Length(RowCheck):
     def names(self) -> list[str]:
         """``length_<column>``."""
         return rule_names(self, [f"length_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds of the length."""
+        low, high = (self.min, self.max) if self.exact is None else (self.exact, self.exact)
+        return [Claim(self.names()[0], f"the length of {self.column}", low, high)]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One row rule."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dataflow_platform.checks import RowCheck, as_list, column_of, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Dimension, Rule
+from dataflow_platform.core.base import Claim, Column, Dimension, Rule
 
 
 class Monotonic(RowCheck):
@@ -28,6 +28,13 @@ class Monotonic(RowCheck):
     def names(self) -> list[str]:
         """``monotonic_<column>``."""
         return rule_names(self, [f"monotonic_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The direction, where it cannot stand still."""
+        if not self.strictly:
+            return []
+        subject = f"the direction of {self.column} by {self.by} per {self.per or 'all rows'}"
+        return [Claim(self.names()[0], subject, values=frozenset({"down" if self.falls else "up"}))]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One rule; a row breaks it whose value does not follow on that of the row before."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dataflow_platform.checks import RowCheck, Value, column_of, listed_values, rule, rule_names, value_for
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Claim, Column, Rule
 
 
 class NotIn(RowCheck):
@@ -18,6 +18,10 @@ class NotIn(RowCheck):
     def names(self) -> list[str]:
         """``notin_<column>``."""
         return rule_names(self, [f"notin_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The values that are forbidden."""
+        return [Claim(self.names()[0], self.column, forbidden=frozenset(self.values))]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One row rule."""

@@ -9,7 +9,7 @@ from dataflow_platform.checks import column_of, rule, rule_names
 from dataflow_platform.checks._bounds import bounded, refuse_bounds, share
 from dataflow_platform.checks._history import metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Dimension, Rule
+from dataflow_platform.core.base import Check, Claim, Column, Dimension, Rule
 
 
 class NullShare(Check):
@@ -32,6 +32,10 @@ class NullShare(Check):
     def names(self) -> list[str]:
         """``null_share_<column>``."""
         return rule_names(self, [f"null_share_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds of the share."""
+        return [Claim(self.names()[0], f"the share of rows without {self.column}", *self._bounds())]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One rule over the set of rows; it fails by the rows without a value that are too many or missing."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from dataflow_platform.checks import rule, rule_names
 from dataflow_platform.checks._bounds import share
 from dataflow_platform.checks._history import earlier
-from dataflow_platform.core.base import Check, Column, Dimension, Rule
+from dataflow_platform.core.base import Check, Claim, Column, Dimension, Rule
 from dataflow_platform.core.errors import ConfigError
 
 
@@ -53,6 +53,11 @@ class RowCount(Check):
         """``row_count``, and ``row_count_change`` for what is said of the change."""
         parts = self._parts()
         return rule_names(self, ["row_count" if part == "bounds" else "row_count_change" for part in parts], parts)
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds of the number."""
+        says = "bounds" in self._parts()
+        return [Claim(self.names()[0], "the number of rows", self.min, self.max)] if says else []
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """Rules over the set of rows; they fail by the number of rows that are missing or too many."""

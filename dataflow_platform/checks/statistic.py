@@ -9,7 +9,7 @@ from dataflow_platform.checks import column_of, family, rule, rule_names
 from dataflow_platform.checks._bounds import Bound, bounded, outside, refuse_bounds
 from dataflow_platform.checks._history import metric
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Check, Claim, Column, Rule
 from dataflow_platform.core.errors import ConfigError
 
 _FUNCTIONS = {
@@ -50,6 +50,10 @@ class Statistic(Check):
     def names(self) -> list[str]:
         """``<statistic>_<column>``."""
         return rule_names(self, [f"{self._called()}_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The bounds of the number."""
+        return [Claim(self.names()[0], f"the {self._called()} of {self.column}", self.min, self.max)]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One rule over the set of rows; it fails as a whole."""

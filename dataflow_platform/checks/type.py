@@ -17,7 +17,7 @@ from dataflow_platform.checks import (
     rule_names,
 )
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.base import Claim, Column, Rule
 from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.expression import data_type
 
@@ -65,6 +65,14 @@ class Type(RowCheck):
     def names(self) -> list[str]:
         """``type_<column>``."""
         return rule_names(self, [f"type_{self.column}"])
+
+    def claims(self) -> Sequence[Claim]:
+        """The kinds of types that are left."""
+        if self.is_ is None:
+            return []
+        word = self.is_.lower()
+        kinds = {"number": {"integer", "float", "decimal"}}.get(word, {word if word in FAMILIES else family(self.is_)})
+        return [Claim(self.names()[0], f"the type of {self.column}", values=frozenset(kinds))]
 
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
         """One rule: of the column, or of each row."""

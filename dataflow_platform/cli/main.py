@@ -28,6 +28,7 @@ VERBS = {
     "run": "dataflow_platform.cli.run:run",
     "setup": "dataflow_platform.cli.setup:setup",
     "state": "dataflow_platform.cli.state:state",
+    "target": "dataflow_platform.cli.target:target",
     "transformations": "dataflow_platform.cli.plugins:transformations",
     "unmask": "dataflow_platform.cli.unmask:unmask",
 }

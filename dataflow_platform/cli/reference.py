@@ -231,6 +231,30 @@ def plugin_page(
     return _page(title, lead, sections())
 
 
+def checks_page(lead: str) -> str:
+    """docs/checks.md"""
+    from dataflow_platform.core import anomaly
+    from dataflow_platform.pipeline.typed_rule import READINGS, TypedRule
+
+    parts = [
+        plugin_page("checks", "Checks", lead, registry.check, Check),
+        f"## Rules as type, field, condition\n\n{_doc(TypedRule)}",
+        "`- {type: range, field: age, condition: 0..120, severity: error}` is `- in_range: {column: age, min: 0, "
+        "max: 120, severity: error}`.\n",
+        field_table(TypedRule),
+        "| type | check | condition |\n|---|---|---|",
+        *(
+            f"| `{name}` | [{reading.check}](#{reading.check}) | {_cell(reading.example)} |"
+            for name, reading in READINGS.items()
+        ),
+        "\n## Detectors of anomaly\n",
+    ]
+    for name in anomaly.names():
+        detector = type(anomaly.detector(name))
+        parts += [f"### {name}\n", _doc(detector), field_table(detector)]
+    return "\n".join(line.rstrip() for line in "\n".join(parts).rstrip().splitlines()) + "\n"
+
+
 def pipeline_page() -> str:
     """docs/pipeline.md"""
     from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec
@@ -296,7 +320,7 @@ def pages(cli: click.Command) -> dict[Path, str]:
         ),
         docs / "connector.schema.json": catalogue_page.connector_schema(),
         docs / "transformations.md": plugin_page("transformations", "Transformations", steps, registry.transformation),
-        docs / "checks.md": plugin_page("checks", "Checks", checks, registry.check, Check),
+        docs / "checks.md": checks_page(checks),
         docs / "load_strategies.md": plugin_page("load_strategies", "Load strategies", loads, registry.load_strategy),
         docs / "pipeline.md": pipeline_page(),
         docs / "pipeline.schema.json": pipeline_schema(),

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.catalogue import CatalogueTable
+from dataflow_platform.core.claim import Claim as Claim
 from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
@@ -236,6 +237,10 @@ class Check(Spec, ABC):
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the check reads."""
+        return ()
+
+    def claims(self) -> Sequence[Claim]:
+        """What it says of values whatever the data, for contradictions to be found when the pipeline is read."""
         return ()
 
     def tolerance(self) -> tuple[float, bool]:

@@ -17,9 +17,11 @@ from dataflow_platform.core.base import (
     Stream,
     Transformation,
 )  # fmt: skip
+from dataflow_platform.core.claim import refuse_contradictions
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
+from dataflow_platform.pipeline import typed_rule
 from dataflow_platform.pipeline.document import Document, Path_, dotted, render
 from dataflow_platform.pipeline.spec import STREAM_TAGS, ChildStreamSpec, ConnectionsSpec, PipelineSpec, StreamSpec
 
@@ -219,9 +221,20 @@ def step_at(spec: StreamSpec, document: Document, path: Path_, position: int) ->
 
 def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:
     """The stream's checks, in order."""
-    return [
-        plugin("checks", entry, document, (*path, "checks", position)) for position, entry in enumerate(spec.checks)
-    ]
+    found = []
+    for position, entry in enumerate(spec.checks):
+        place = (*path, "checks", position)
+        if typed_rule.is_typed(entry):
+            try:
+                entry = typed_rule.as_check(entry)
+            except ConfigError as error:
+                where = document.locate(*place, str(error.where.path))
+                raise ConfigError(error.code, error.what, where=where, fix=error.fix) from None
+        found.append(plugin("checks", entry, document, place))
+    # What may fail for some rows contradicts nothing.
+    claims = [check.claims() if check.tolerance()[0] == 0 else () for check in found]
+    refuse_contradictions(claims, lambda position: document.locate(*path, "checks", position))
+    return found
 
 
 def load_strategy(spec: StreamSpec, document: Document, path: Path_) -> tuple[str, LoadStrategy]:

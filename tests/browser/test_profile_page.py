@@ -77,5 +77,5 @@ def test_the_page_shows_figures_charts_and_drift_by_day_and_night(window: Chrome
     assert len(window.find_elements(By.TAG_NAME, "svg")) == 4  # a list has no chart
     # Nothing is cut off at the side of a narrow window.
     window.set_window_size(500, 900)
-    assert window.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")  # type: ignore[no-untyped-call]
+    assert window.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     assert [entry for entry in window.get_log("browser") if entry["level"] == "SEVERE"] == []

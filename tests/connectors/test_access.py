@@ -176,6 +176,18 @@ def test_many_rows_over_many_pages(tmp_path: Path, engine: duckdb.DuckDBPyConnec
     assert told == (4_200, 4_200 * 4_199 // 2, 7 * 4_200)
 
 
+def test_a_map_of_pages_far_away(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
+    made, columns = AccessFile(), [("id", "long")]
+    number = made.table("far", columns, [])
+    told = b"\1" + access_file.u32(0) + access_file.u32(made.add(b"\5\1\0\0" + b"\x20"))
+    usage = made.add(access_file.data(access_file.u32(0), [(told, 0)])) << 8
+    made.pages[number][:] = access_file.definition(columns, 1, usage).ljust(4096, b"\0")
+    source = Access(path=str(made.write(tmp_path / "far.accdb")))
+    # The sixth bit of the second map; the first has 4,092 bytes of bits: 5 + 4,092 * 8.
+    with pytest.raises(DataError, match="page 32741 is missing"):
+        read(source, engine, stream("far"))
+
+
 def test_types_and_columns_that_a_person_names(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
     source = Access(path=str(unpacked(tmp_path, "merchant_taylors.mdb")))
     wanted = stream("merchant_taylors", columns=("Freedom",), types={"Freedom": "DATE"})

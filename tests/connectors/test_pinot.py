@@ -167,8 +167,7 @@ def _changed(wanted: str, **said: Any) -> Any:
         (_changed("select", partialResult=True), TransientError, "pinot.partial"),
         (_changed("select", numGroupsLimitReached=True), TransientError, "pinot.partial"),
         (_changed("select", maxRowsInJoinReached=True), TransientError, "pinot.partial"),
-        (_changed("select", numRowsResultSet=ORDERS - 1), TransientError, "pinot.result"),
-        (_changed("select", numRowsResultSet=2 * ORDERS + 100_000), TransientError, "pinot.result"),
+        (_changed("count", resultTable={"rows": [[ORDERS + 1]]}), TransientError, "pinot.result"),
         (_changed("select", brokerHost=None), TransientError, "pinot.result"),
         (_changed("page", brokerHost="broker-2"), TransientError, "pinot.result"),
         (_changed("page", offset=0), TransientError, "pinot.result"),
@@ -194,6 +193,16 @@ def test_an_answer_that_is_not_whole_is_never_taken_for_all(
     assert caught.value.code == code
 
 
+def test_as_many_rows_as_the_limit_are_not_taken_for_all(
+    stub: PinotStub, engine: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The table grew from nothing to more than the room that is left for it while it is read.
+    stub.change = _changed("count", resultTable={"rows": [[0]]})
+    monkeypatch.setattr("dataflow_platform.connectors.pinot.source._ROOM", ORDERS)
+    with pytest.raises(TransientError, match="has 2500 rows, where 0 were counted"):
+        read(pinot(stub), engine, stream("orders"))
+
+
 def test_a_result_is_taken_away_when_reading_ends_early(stub: PinotStub, engine: duckdb.DuckDBPyConnection) -> None:
     source = pinot(stub)
     columns, statement = source.plan(stream("orders"), State())
@@ -216,10 +225,17 @@ def test_a_result_is_taken_away_when_reading_ends_early(stub: PinotStub, engine:
 def test_login(stub: PinotStub, engine: duckdb.DuckDBPyConnection, given: dict[str, str], header: str) -> None:
     stub.authorization = header
     assert len(read(pinot(stub, **given), engine, stream("orders"))) == ORDERS
-    with pytest.raises(ConfigError) as caught:
-        pinot(stub, user="reader", password="wrong").test_connection()
-    assert caught.value.code == "sql.login"
-    assert "wrong" not in str(caught.value)
+    for wrong in ({"user": "reader", "password": "wrong"}, {"token": "wrong"}):
+        with pytest.raises(ConfigError, match="you are") as caught:  # the stub repeats the header
+            pinot(stub, **wrong).test_connection()
+        assert caught.value.code == "sql.login"
+        assert not {"wrong", base64.b64encode(b"reader:wrong").decode()} & set(str(caught.value).split())
+
+
+def test_no_secret_in_what_a_broker_says(stub: PinotStub, engine: duckdb.DuckDBPyConnection) -> None:
+    stub.change = lambda step, answer: 503
+    with pytest.raises(TransientError, match=r"you are Bearer \*\*\*"):
+        read(pinot(stub, token="hush-hush"), engine, stream("orders"))
 
 
 def test_tls(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:

@@ -79,7 +79,7 @@ def test_a_function_that_crashes_is_broken_and_never_passes(file: DuckDB) -> Non
     assert (broken.rule.name, broken.broken, broken.passed) == ("crashing_at_crashes", "ValueError: above two", False)
     # The other rule was judged all the same.
     assert [verdict.passed for verdict in staged.verdicts if "equal" in verdict.rule.name] == [True]
-    with pytest.raises(DataError, match=r"the check itself failed, nothing was judged: ValueError: above two"):
+    with pytest.raises(DataError, match=r"the check is broken, nothing was judged: ValueError: above two"):
         publish(staged)
 
 

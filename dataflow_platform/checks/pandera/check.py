@@ -59,9 +59,9 @@ class Pandera(Check):
         drops: Severity | None = "warn" if found.schema.drop_invalid_rows and test.violation else None
         made = rule(
             self, name, test.message, column=test.column, violation=test.violation, verdict=test.verdict,
-            severity=part.severity or drops, tolerated=test.tolerated,
+            severity=part.severity or drops, tolerated=test.tolerated, dimension=test.dimension,
         )  # fmt: skip
-        return replace(made, rows=test.rows, code=test.code)
+        return replace(made, rows=test.rows, code=test.code, may_raise=False)
 
     def _parts(self, found: Declared) -> list[Part]:
         whole = frozenset(self.whole)

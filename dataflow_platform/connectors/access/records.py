@@ -98,8 +98,6 @@ def _value(row: bytes, field: Field, read: Reader, offsets: tuple[int, ...]) -> 
     if field.fixed:
         begins = 2 + field.place
         return read(row[begins : begins + field.size])
-    if field.place + 1 >= len(offsets):
-        return None  # the column was added after the row
     begins, ends = offsets[field.place], offsets[field.place + 1]
     if not 2 <= begins <= ends <= len(row):
         raise ValueError("a value outside of its row")

@@ -45,9 +45,9 @@ class Access(SqlSource):
         title="Microsoft Access",
         family="database",
         evidence="real_server",
-        evidence_note="files that Access wrote: an .mdb with dates before 1899, the system tables of an .accdb; "
-        "currency, decimal, GUID and the types of newer versions in files the tests made, the first three compared "
-        "with mdbtools. The tests skip where those files or mdbtools are not installed",
+        evidence_note="files that Access wrote: an .mdb with dates before 1899, and the system tables of an .accdb "
+        "(numbers, texts, memos, dates, Yes/No, bytes); currency, decimal, GUID, large numbers and extended dates only "
+        "in files the tests laid out, some of them compared with mdbtools",
         kinds=_KINDS,
         filtered=frozenset(),  # the file has no server that could
         as_text="{0}",

@@ -242,7 +242,7 @@ def _dialect() -> Any:
 
     class Compiler(plain):  # type: ignore[misc, valid-type]
         def visit_label(self, label: Any, **given: Any) -> str:
-            # Pinot puts what has an alias in its place in the conditions too; the columns are known by their order.
+            # An alias that is a column's name could be taken for it elsewhere; the columns are known by their order.
             return str(super().visit_label(label, **{**given, "within_columns_clause": False}))
 
         def visit_column(self, column: Any, **given: Any) -> str:
