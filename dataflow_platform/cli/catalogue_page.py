@@ -102,8 +102,8 @@ def catalogue_sections() -> Iterator[str]:
         yield f"| [{name}](#{name}) | {spec.title} | {spec.category} | {len(spec.streams)} | {spec.source.label} |"
     yield (
         "\n`contract`: held against the vendor's machine-readable description by a program; no server was reached. "
-        "`unverified`: held against nothing, and never tried; the vendor's page to compare it with is named, and a note "
-        "says how it was written.\n"
+        "`unverified`: held against nothing, and never tried; the vendor's page to compare it with is named, and a "
+        "note says how it was written.\n"
     )
     for name, kind in found.items():
         yield from connector_sections(name, kind)

@@ -86,8 +86,8 @@ def verified(folder: Path, document: Path, **changes: Any) -> Result:
 def test_a_connector_that_says_what_its_vendor_says(tmp_path: Path, document: Path) -> None:
     result = verified(tmp_path, document)
     assert result.exit_code == 0, result.output
-    # Path, host and auth; `view` and its value; cursor.param; paging.param, size_param, size and body_path; records, key
-    # and cursor.
+    # Path, host and auth; `view` and its value; cursor.param; paging.param, size_param, size and body_path; records,
+    # key and cursor.
     assert result.output == "13 facts hold, 0 are wrong, 0 are not described\n"
 
 
