@@ -18,6 +18,20 @@ CONTRACTS = [name for name in NAMES if spec_of(name).source.label == "contract"]
 WITHOUT_KEY = {("google_sheets", "values"), ("workday", "report")}
 """Streams whose rows nothing tells apart."""
 
+ASKED_FOR = """
+adyen airtable alpha_vantage amazon_sp amplitude asana bigcommerce braze chargebee clickup coingecko datadog ecb
+facebook_ads fred freshdesk github gitlab google_ads google_analytics google_drive google_search_console google_sheets
+hubspot intercom jira klaviyo linear linkedin_ads magento mailchimp mastodon mixpanel monday netsuite notion okta openaq
+openfda pagerduty paypal pipedrive plaid polygon posthog quickbooks recurly reddit salesforce sec_edgar segment sendgrid
+sentry servicenow shopify slack square stripe tiktok_ads trello twilio typeform weather_gov woocommerce workday
+world_bank x_twitter xero youtube zendesk zoom
+"""
+
+
+def test_the_catalogue_has_what_users_ask_for() -> None:
+    assert set(ASKED_FOR.split()) <= set(NAMES)
+    assert len(NAMES) >= 80
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_connector_says_what_it_is_and_where_that_was_found(name: str) -> None:
