@@ -20,9 +20,16 @@ _ROWS, _BYTES = 10_000, 8 << 20
 
 @dataclass(frozen=True)
 class Declared:
-    """The program says what columns the records from here on have, as a JSON schema."""
+    """The program says what columns the records from here on have: as a JSON schema, or by their kinds."""
 
     schema: Mapping[str, Any]
+    kinds: Mapping[str, str] | None = None
+
+    def fields(self, conversation: "Conversation", declared: Mapping[str, str]) -> tuple[Field, ...]:
+        """The columns; what a person ``declared`` wins."""
+        if self.kinds is not None:
+            return settled(conversation.bridge, conversation.stream, {**self.kinds, **declared})
+        return fields_of(conversation.bridge, conversation.stream, self.schema, declared)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Reading:
         for event in events:
             if isinstance(event, Declared):
                 self._first = conversation, events, early
-                return fields_of(conversation.bridge, conversation.stream, event.schema, self._declared)
+                return event.fields(conversation, self._declared)
             if not isinstance(event, Reached):
                 raise faults.no_schema(conversation.bridge, conversation.stream)
             early.append(event)
@@ -169,7 +176,7 @@ class Reading:
 
     def _hold_to(self, event: Declared, conversation: Conversation) -> None:
         """Columns may be told again, and left out; a new one or another type would change rows already handed on."""
-        told = fields_of(conversation.bridge, conversation.stream, event.schema, self._declared)
+        told = event.fields(conversation, self._declared)
         known = {field.name: field.kind for field in self.fields}
         for field in told:
             if field.name not in known:
