@@ -180,7 +180,9 @@ def test_a_killed_load_resumes_where_the_last_committed_one_ended(tmp_path: Path
     warehouse = tmp_path / "w.duckdb"
     load(shop(), warehouse, "1")
     call = [sys.executable, "-c", LOAD, str(ROOT), str(warehouse)]
-    killed = subprocess.run(call, env={**os.environ, "DATAFLOW_KILL_AT": "state_written"}, capture_output=True, text=True)
+    killed = subprocess.run(
+        call, env={**os.environ, "DATAFLOW_KILL_AT": "state_written"}, capture_output=True, text=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     dlt_resources.ORDERS["last"] = 25_000
     load(shop(), warehouse, "2")

@@ -34,9 +34,9 @@ class Declared:
 
 @dataclass(frozen=True)
 class Reached:
-    """The program says where it stands, all records before it included."""
+    """The program says where it stands, all records before it included: a text, which keeps every digit."""
 
-    position: Any
+    position: str
 
 
 Event = Row | Declared | Reached
@@ -54,6 +54,10 @@ class Conversation(ABC):
     @abstractmethod
     def events(self) -> Iterator[Event]:
         """The messages until the program has ended well; a DataflowError where it did not."""
+
+    def notes(self) -> Mapping[str, str]:
+        """What a person may want to know of the run."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:
@@ -78,9 +82,10 @@ class Reading:
         self.error: Exception | None = None
         self.rows = 0
         self.bytes = 0
-        self.position: Any = None
+        self.position: str | None = None
         """Where the last run said it stands; None where it did not say."""
-        self.reached: Callable[[Any], None] = lambda position: None
+        self.ended: Callable[[str | None, Conversation], None] = lambda position, conversation: None
+        """Called when a run has ended well, with what it said last."""
         self._first: tuple[Conversation, Iterator[Event], list[Event]] | None = None
         try:
             self.fields = self._settled(remembered)
@@ -138,8 +143,7 @@ class Reading:
                 self._note(event)
             yield from self._filled(conversation, events)
             # Only a run that ended well says where the next load begins.
-            if self.position is not None:
-                self.reached(self.position)
+            self.ended(self.position, conversation)
         except Exception as error:
             self.error = error
             raise

@@ -1,6 +1,6 @@
 """dlt: any of its sources or resources, read in this process, landing by our own line instead of dlt's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import duckdb
@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator
 from dataflow_platform.connectors._protocol import faults
 from dataflow_platform.connectors._protocol.handing_over import hidden_texts, with_secrets
 from dataflow_platform.connectors._protocol.kinds import DECLARED, parse_kind
-from dataflow_platform.connectors._protocol.reading import Reading
+from dataflow_platform.connectors._protocol.source import scan
 from dataflow_platform.connectors.dlt.run import DltRun
 from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
 from dataflow_platform.core.dotted_path import load_object
@@ -87,32 +87,14 @@ class Dlt(Source):
         """
         self.run_prepare()
         name, options = _options(stream).resource, _options(stream)
-        if state.until is not None:
-            # dlt's own state passes the rows that would wait above the bound: they would never come again.
-            raise ConfigError(
-                "dlt.upper_bound", f"stream '{stream.name}': dlt keeps its own state, no upper bound holds it back",
-                where="upper_bound", fix="leave upper_bound out, or set end_value of the resource's incremental",
-            )  # fmt: skip
         known = self._made(name).resources
         if name not in known:
             raise faults.unknown_stream("dlt", name, known)
-        stored = {} if state.window else dict(state.position)
 
-        def start() -> DltRun:
-            remembered = {**stored.get("columns", {}), **options.columns}
-            return DltRun(lambda: self._made(name), name, stored.get("state"), remembered, self._shown)
+        def start(bookmark: str | None, remembered: Mapping[str, str]) -> DltRun:
+            return DltRun(lambda: self._made(name), name, bookmark, {**remembered, **options.columns}, self._shown)
 
-        reading = Reading(start, options.columns, stored.get("columns", {}))
-        position: dict[str, Any] = dict(state.position)
-        if not state.window:
-            position["columns"] = {field.name: field.kind for field in reading.fields}
-
-        def reached(told: str) -> None:
-            if not state.window:
-                position["state"] = told
-
-        reading.reached = reached
-        return Scan(connection.from_arrow(reading), position, rows_read=reading.rows_read, close=reading.close)
+        return scan("dlt", connection, stream, state, options.columns, start)
 
     def _made(self, resource: str) -> Any:
         """A dlt source, a resource alone as the source of one; ConfigError where it cannot be made."""
