@@ -23,6 +23,7 @@ GRAB_BAGS = {"utils", "util", "common", "helpers", "helper", "manager", "manager
 # What the import name does not say: import name -> name on the package index.
 DISTRIBUTIONS = {
     "dotenv": "python-dotenv",
+    "graphql": "graphql-core",
     "yaml": "pyyaml",
     "psycopg2": "psycopg2-binary",
     "dbt": "dbt-core",

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from typing import Literal
+from zlib import crc32
+
+from pydantic import Field
 
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule, Severity
+from dataflow_platform.core.base import Check, Column, Dimension, Rule, Severity
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.expression import data_type
+from dataflow_platform.core.rule import RuleCode
 
 _FAMILIES = {
     "integer": "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT BIGNUM INT",
@@ -26,7 +32,20 @@ _FAMILIES = {
 }
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 _NUMBERS = ("integer", "float", "decimal")
+FAMILIES = frozenset({*_FAMILIES, "number"})
+"""The words for kinds of types that people may write."""
 _INSTANTS = ("date", "timestamp", "timestamp with time zone")
+_OPERATORS = {"<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "<": "lt", ">": "gt", "=": "eq"}
+Value = bool | int | float | Decimal | datetime | date | str
+
+
+class RowCheck(Check):
+    """Base of the checks that judge each row by itself."""
+
+    scope: Literal["row", "set"] = Field(
+        default="row",
+        description="`row`: rows that break it go to quarantine; `set`: they are counted and judged, and stay.",
+    )
 
 
 def family(type_name: str) -> str:
@@ -139,6 +158,12 @@ def rule(
     verdict: str | None = None,
     severity: Severity | None = None,
     tolerated: bool = True,
+    shows: Sequence[str] = (),
+    rows: str | None = None,
+    measures: str | None = None,
+    reads_history: bool = False,
+    code: tuple[RuleCode, ...] = (),
+    dimension: Dimension | None = None,
 ) -> Rule:
     """A Rule with the severity, tolerance (unless not ``tolerated``), description and owner that ``check`` sets."""
     at_most, is_share = check.tolerance() if tolerated else (0.0, False)
@@ -152,8 +177,29 @@ def rule(
         at_most=at_most,
         at_most_is_share=is_share,
         description=check.description,
+        dimension=dimension or check.dimension,
         owner=check.owner,
+        rows=rows,
+        measures=measures,
+        reads_history=reads_history,
+        code=code,
+        shows=tuple(shows) or ((column,) if column else ()),
+        quarantines=getattr(check, "scope", "row") == "row",
     )
+
+
+def listed_values(values: Sequence[Value]) -> str:
+    """The first ten of ``values``, in words."""
+    return ", ".join(str(value) for value in values[:10]) + (", ..." if len(values) > 10 else "")
+
+
+def words_of(text: str) -> str:
+    """A SQL text as a part of a name, shortened by a checksum where it is long."""
+    words = text.lower()
+    for sign, name in _OPERATORS.items():
+        words = words.replace(sign, f" {name} ")
+    words = re.sub(r"[^a-z0-9_]+", "_", words).strip("_")
+    return f"{words[:50]}_{crc32(text.encode()):08x}" if len(words) > 60 else words
 
 
 def as_list(value: str | list[str]) -> list[str]:
@@ -176,3 +222,25 @@ def repeated_keys(columns: Sequence[str], *, nulls_repeat: bool = False) -> str:
         f"ELSE CAST(sum(n - 1) AS BIGINT) || ' rows repeat ' || count(*) || ' keys' || {words} END AS sentence "
         f"FROM (SELECT count(*) AS n FROM staged{where} GROUP BY {key} HAVING count(*) > 1) AS repeated"
     )
+
+
+def repeated_rows(columns: Sequence[str]) -> str:
+    """The staged rows that ``repeated_keys`` counts: of each key all but one."""
+    key = ", ".join(sql.quote(column) for column in columns)
+    known = " AND ".join(f"{sql.quote(column)} IS NOT NULL" for column in columns)
+    return f"SELECT * FROM staged WHERE {known} QUALIFY row_number() OVER (PARTITION BY {key}) > 1"
+
+
+def is_of(type_name: str, wanted: str) -> bool:
+    """True where a DuckDB type is of the family ``wanted``, or is that very type."""
+    kind, word = family(type_name), wanted.lower()
+    if word == "number":
+        return kind in _NUMBERS
+    if word in FAMILIES:
+        return kind == word
+    return data_type(wanted).upper() == data_type(type_name).upper() if kind != "nested" else False
+
+
+def fact(failing: int, sentence: str) -> str:
+    """A verdict that is known without looking at a row."""
+    return f"SELECT {failing} AS failing, {sql.literal(sentence)} AS sentence"

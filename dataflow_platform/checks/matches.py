@@ -4,22 +4,25 @@ from collections.abc import Sequence
 
 from pydantic import Field, model_validator
 
-from dataflow_platform.checks import column_of, regexp, require_text, rule, rule_names
+from dataflow_platform.checks import RowCheck, column_of, regexp, require_text, rule, rule_names
+from dataflow_platform.checks._regex import refuse_differences
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Rule
 
 
-class Matches(Check):
+class Matches(RowCheck):
     """A text column whose whole value matches a regular expression."""
 
     column: str = Field(description="The column. NULL breaks nothing; add not_null for that.")
     pattern: str = Field(
-        description="RE2 regular expression for the whole value, such as `N[0-9A-Z]{1,5}`. "
-        "In RE2 `\\d` and `\\w` mean ASCII characters only."
+        description="Regular expression for the whole value, such as `N[0-9A-Z]{1,5}`. What DuckDB (RE2) and Python "
+        "read differently is refused: `\\d`, `\\w`, `\\s` and `\\b` (ASCII or Unicode), `{,3}`, `$` before the end, "
+        "look-around, back-references, possessive quantifiers, flags that only one of them has."
     )
 
     @model_validator(mode="after")
     def _check(self) -> "Matches":
+        refuse_differences(self.pattern)
         regexp(self.pattern)
         return self
 

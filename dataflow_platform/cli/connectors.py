@@ -2,6 +2,8 @@
 
 import click
 
+from dataflow_platform.cli.api_descriptions import draft, verify
+from dataflow_platform.cli.connector_record import record
 from dataflow_platform.core import registry
 from dataflow_platform.core.errors import ConfigError
 
@@ -9,6 +11,13 @@ from dataflow_platform.core.errors import ConfigError
 @click.group()
 def connectors() -> None:
     """List the connectors, show one with its fields, or test the connections made with it."""
+
+
+connectors.add_command(draft)
+connectors.add_command(verify)
+
+
+connectors.add_command(record)
 
 
 @connectors.command("list")
@@ -35,6 +44,11 @@ def show(name: str) -> None:
     from dataflow_platform.cli.reference import fact_lines, model_section, proof_lines
 
     console = Console()
+    if name in registry.connector_files():
+        from dataflow_platform.cli.catalogue_page import connector_sections
+
+        console.print(Markdown("\n".join(connector_sections(name, registry.source(name)))))
+        return
     for role, plugin in registry.roles(name).items():
         parts = [f"# {name} as {role}", *(f"- {line}" for line in fact_lines(plugin.facts))]
         parts += [f"- {line}" for line in proof_lines(name, role)]

@@ -1,4 +1,4 @@
-"""`dataflow contract`: contracts drafted from the data."""
+"""`dataflow contract`: contracts drafted from the data, and exchanged as files of the Open Data Contract Standard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ _LIMIT = 10_000_000
 
 @click.group()
 def contract() -> None:
-    """Draft a contract from a stream's rows."""
+    """Draft a contract from a stream's rows; read and write data contracts of the Open Data Contract Standard."""
 
 
 @contract.command()
@@ -44,6 +44,69 @@ def infer(stream: str, as_: str, rows: int, out: Path | None) -> None:
     out.write_text(text, encoding="utf-8")
     read = f"{drafted.facts.rows:,} rows" + ("" if drafted.facts.whole else ", not all there are")
     click.echo(f"{out}: drafted from {read}; read it before use")
+
+
+@contract.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--schema", help="Schema of the tables that foreign keys lead to; that of the contract's first server.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file; else printed.")
+def import_(file: Path, schema: str | None, out: Path | None) -> None:
+    """Write the streams of the data contract FILE (*.odcs.yaml, version 3) as YAML of a pipeline: keys and checks.
+
+    What a pipeline has no word for (prices, teams, rules of other tools...) is named, and stays in FILE:
+    `dataflow contract export --into FILE` changes there what the pipeline declares, and nothing else.
+    """
+    from dataflow_platform.governance.odcs_as_yaml import as_streams
+    from dataflow_platform.governance.odcs_document import read_contract
+    from dataflow_platform.governance.odcs_import import import_contract
+
+    described = read_contract(file)
+    servers = [each for each in described.get("servers") or [] if each.get("schema")]
+    imported = import_contract(described, schema or str(servers[0]["schema"] if servers else "raw"))
+    text = as_streams(imported, file.name)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    checks = sum(len(stream.checks) for stream in imported.streams)
+    click.echo(f"{out}: {len(imported.streams)} streams, {checks} checks")
+    for name in imported.kept:
+        click.echo(f"kept in {file.name} only: {name}")
+
+
+@contract.command()
+@click.argument("stream")
+@click.option("--odcs", is_flag=True, required=True, help="As a file of the Open Data Contract Standard 3.1.")
+@click.option(
+    "--into",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A data contract: what the pipeline says replaces what it says of the same, the rest of it stays.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file; else printed.")
+def export(stream: str, odcs: bool, into: Path | None, out: Path | None) -> None:
+    """Write the contract of STREAM (PIPELINE.STREAM), or of all streams of a PIPELINE, as a data contract.
+
+    Columns are asked of the source, rows are not read. A check that the standard has no word for becomes a custom
+    rule of this platform, and is named.
+    """
+    from dataflow_platform import definitions
+    from dataflow_platform.governance.odcs_document import read_contract, write_contract
+    from dataflow_platform.governance.odcs_export import export_contract
+    from dataflow_platform.governance.odcs_streams import declared_streams
+
+    loaded = definitions.load()
+    pipeline, schema, streams, unknown = declared_streams(loaded, stream)
+    found = export_contract(pipeline, schema, streams, read_contract(into) if into is not None else None)
+    text = write_contract(found.contract)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        click.echo(f"{out}: {len(streams)} streams")
+    for sentence in unknown:
+        click.echo(sentence, err=True)
+    for name in found.custom:
+        click.echo(f"a custom rule, which only this platform runs: {name}", err=True)
 
 
 def find_load(loaded: "Loaded", name: str) -> "StreamLoad":

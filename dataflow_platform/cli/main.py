@@ -10,6 +10,7 @@ import click
 from dataflow_platform.core.errors import DataflowError
 
 VERBS = {
+    "anomalies": "dataflow_platform.cli.anomalies:anomalies",
     "check": "dataflow_platform.cli.check:check",
     "checks": "dataflow_platform.cli.plugins:checks",
     "connections": "dataflow_platform.cli.connections:connections",
@@ -21,6 +22,7 @@ VERBS = {
     "lineage": "dataflow_platform.cli.lineage:lineage",
     "load-strategies": "dataflow_platform.cli.plugins:load_strategies",
     "plan": "dataflow_platform.cli.plan:plan",
+    "profile": "dataflow_platform.cli.profile:profile",
     "quarantine": "dataflow_platform.cli.quarantine:quarantine",
     "quality": "dataflow_platform.cli.quality:quality",
     "run": "dataflow_platform.cli.run:run",

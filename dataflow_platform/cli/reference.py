@@ -30,8 +30,14 @@ _WORDS: dict[Any, str] = {
 
 
 def ours(kind: registry.Kind) -> list[str]:
-    """The names of the shipped plug-ins of ``kind``; third parties document theirs."""
-    return [name for name, module in sorted(registry.modules(kind).items()) if module.startswith("dataflow_platform.")]
+    """The names of the shipped plug-ins of ``kind`` that are code; third parties document theirs."""
+    from dataflow_platform.cli.catalogue_page import CATALOG_MODULE
+
+    found = sorted(registry.modules(kind).items())
+    return [
+        name for name, module in found
+        if module.startswith("dataflow_platform.") and not module.startswith(CATALOG_MODULE)
+    ]  # fmt: skip
 
 
 def describe_type(annotation: Any) -> str:
@@ -225,6 +231,30 @@ def plugin_page(
     return _page(title, lead, sections())
 
 
+def checks_page(lead: str) -> str:
+    """docs/checks.md"""
+    from dataflow_platform.core import anomaly
+    from dataflow_platform.pipeline.typed_rule import READINGS, TypedRule
+
+    parts = [
+        plugin_page("checks", "Checks", lead, registry.check, Check),
+        f"## Rules as type, field, condition\n\n{_doc(TypedRule)}",
+        "`- {type: range, field: age, condition: 0..120, severity: error}` is `- in_range: {column: age, min: 0, "
+        "max: 120, severity: error}`.\n",
+        field_table(TypedRule),
+        "| type | check | condition |\n|---|---|---|",
+        *(
+            f"| `{name}` | [{reading.check}](#{reading.check}) | {_cell(reading.example)} |"
+            for name, reading in READINGS.items()
+        ),
+        "\n## Detectors of anomaly\n",
+    ]
+    for name in anomaly.names():
+        detector = type(anomaly.detector(name))
+        parts += [f"### {name}\n", _doc(detector), field_table(detector)]
+    return "\n".join(line.rstrip() for line in "\n".join(parts).rstrip().splitlines()) + "\n"
+
+
 def pipeline_page() -> str:
     """docs/pipeline.md"""
     from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec
@@ -267,7 +297,7 @@ def cli_page(group: click.Command, name: str = "dataflow") -> str:
 
 def pages(cli: click.Command) -> dict[Path, str]:
     """Path below the project root -> text of every generated file."""
-    from dataflow_platform.cli import portability_page
+    from dataflow_platform.cli import catalogue_page, portability_page
     from dataflow_platform.cli.schema import pipeline_schema
 
     docs = Path("docs")
@@ -280,8 +310,17 @@ def pages(cli: click.Command) -> dict[Path, str]:
     loads = "The strategy of `load:` is one file in `dataflow_platform/load_strategies/`."
     return {
         docs / "connectors.md": connectors_page(),
+        docs / "rest_connectors.md": _page(
+            "Connectors to APIs", "A connector to an API is one YAML file.", catalogue_page.rest_sections()
+        ),
+        docs / "catalogue.md": _page(
+            "Catalogue of APIs",
+            "Each is one file in `dataflow_platform/connectors/catalog/`.",
+            catalogue_page.catalogue_sections(),
+        ),
+        docs / "connector.schema.json": catalogue_page.connector_schema(),
         docs / "transformations.md": plugin_page("transformations", "Transformations", steps, registry.transformation),
-        docs / "checks.md": plugin_page("checks", "Checks", checks, registry.check, Check),
+        docs / "checks.md": checks_page(checks),
         docs / "load_strategies.md": plugin_page("load_strategies", "Load strategies", loads, registry.load_strategy),
         docs / "pipeline.md": pipeline_page(),
         docs / "pipeline.schema.json": pipeline_schema(),

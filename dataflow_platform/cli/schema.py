@@ -15,6 +15,7 @@ Schema = dict[str, Any]
 def pipeline_schema() -> str:
     """The schema as JSON text: the pipeline's model, with the shipped plug-ins' fields put in."""
     from dataflow_platform.pipeline.spec import ConnectionsSpec, JobSpec, PipelineSpec, StreamPatterns, StreamSpec
+    from dataflow_platform.pipeline.typed_rule import TypedRule
 
     roots: dict[str, type[BaseModel]] = {"Pipeline": PipelineSpec, "Connections": ConnectionsSpec, "Job": JobSpec}
     plugins = {
@@ -22,7 +23,11 @@ def pipeline_schema() -> str:
         "checks": {name: _as_model(registry.check(name)) for name in ours("checks")},
         "load_strategies": {name: _as_model(registry.load_strategy(name)) for name in ours("load_strategies")},
     }
-    written = [*roots.values(), *(model for found in plugins.values() for model in found.values())]
+    written: list[type[BaseModel]] = [
+        *roots.values(),
+        TypedRule,
+        *(model for found in plugins.values() for model in found.values()),
+    ]
     models = dict.fromkeys(inner for model in written for inner in (model, *nested_models(model)))
     references, whole = models_json_schema([(model, "validation") for model in models])
     definitions: Schema = whole["$defs"]
@@ -32,6 +37,7 @@ def pipeline_schema() -> str:
         stream: Schema = definitions[_name(refs[model])]["properties"]
         for key, kind in (("transform", "transformations"), ("checks", "checks")):
             stream[key]["items"] = _one_of({name: refs[step] for name, step in plugins[kind].items()})
+        stream["checks"]["items"] = {"anyOf": [stream["checks"]["items"], refs[TypedRule]]}
         stream["load"]["anyOf"] = [{"enum": sorted(loads)}, _one_of({name: refs[one] for name, one in loads.items()})]
     documents = [
         {

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import ConfigDict, Field, model_validator
 
 from dataflow_platform.core.catalogue import CatalogueTable
+from dataflow_platform.core.claim import Claim as Claim
 from dataflow_platform.core.cursor_range import Lookback, Until, UpperBound
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError, DataflowError
@@ -28,6 +29,7 @@ from dataflow_platform.core.load_plan import Statement as Statement
 from dataflow_platform.core.load_plan import Table as Table
 from dataflow_platform.core.load_plan import Window as Window
 from dataflow_platform.core.predicate import Predicate
+from dataflow_platform.core.rule import Dimension as Dimension
 from dataflow_platform.core.rule import Rule as Rule
 from dataflow_platform.core.rule import Severity as Severity
 from dataflow_platform.core.scan import Part as Part
@@ -123,6 +125,15 @@ class Connector(dg.ConfigurableResource):  # type: ignore[type-arg]  # dagster l
 _prepared: set[str] = set()
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a connector says of a stream, where the pipeline does not."""
+
+    cursor: str | None = None
+    primary_key: tuple[str, ...] = ()
+    description: str = ""
+
+
 class Source(Connector):
     """A system rows are read from."""
 
@@ -161,6 +172,16 @@ class Source(Connector):
     def keyed_client(self) -> KeyedClient:
         """A client that asks for single things by their keys, closed by the caller; where the source has one."""
         raise NotImplementedError(f"{type(self).__name__} cannot be asked for single keys")
+
+    @classmethod
+    def stream_options(cls, name: str, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options of the pipeline's stream ``name``, from what is ``written`` under `from:`."""
+        return written
+
+    @classmethod
+    def declares(cls, options: Spec) -> Declared:
+        """What this connector knows of the stream with these options."""
+        return Declared()
 
     def origin(self, stream: Stream) -> tuple[str, ...]:
         """Asset key parts of what is read, below the connection's name (schema and table, path...)."""
@@ -203,6 +224,8 @@ class Check(Spec, ABC):
     owner: str = Field(default="", description="Who is asked when it fails: an e-mail address or `team:name`.")
 
     reads_tables: ClassVar[bool] = False
+    dimension: ClassVar[Dimension] = "validity"
+    """What its rules count for in the quality score of a load."""
 
     @abstractmethod
     def rules(self, columns: Sequence[Column]) -> list[Rule]:
@@ -214,6 +237,10 @@ class Check(Spec, ABC):
 
     def upstream(self) -> tuple[str, ...]:
         """Tables (``schema.table``) of the destination that the check reads."""
+        return ()
+
+    def claims(self) -> Sequence[Claim]:
+        """What it says of values whatever the data, for contradictions to be found when the pipeline is read."""
         return ()
 
     def tolerance(self) -> tuple[float, bool]:

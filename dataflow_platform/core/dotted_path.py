@@ -17,6 +17,12 @@ def load_object(dotted: str) -> Any:
         raise ConfigError(
             "path.module", f"cannot import '{module_name}': {error}", fix="check the module's name and PYTHONPATH"
         ) from error
+    except Exception as error:  # the module's own code may fail with anything
+        raise ConfigError(
+            "path.module",
+            f"importing '{module_name}' failed with {type(error).__name__}: {error}"[:500],
+            fix=f"mend the module: python -c 'import {module_name}' shows where it fails",
+        ) from error
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -3,6 +3,9 @@
 Third parties add theirs through entry points in the groups ``dataflow_platform.connectors``,
 ``.transformations``, ``.load_strategies`` and ``.checks``: the entry's name is the plug-in's name
 and its value the module.
+
+A connector may as well be a YAML file: ours in ``connectors/catalog``, the project's own in its ``connectors``
+folder. Only a file that is asked for by name is read.
 """
 
 import importlib
@@ -14,6 +17,7 @@ from typing import Literal, TypeVar
 
 from dataflow_platform.core.base import Check, Destination, LoadStrategy, Source, Transformation
 from dataflow_platform.core.errors import ConfigError, did_you_mean
+from dataflow_platform.core.paths import project_root
 
 Kind = Literal["connectors", "transformations", "load_strategies", "checks"]
 KINDS: tuple[Kind, ...] = ("connectors", "transformations", "load_strategies", "checks")
@@ -41,9 +45,39 @@ def _ours(kind: Kind) -> dict[str, str]:
     return {name: f"dataflow_platform.{kind}.{name}" for name in found if not name.startswith("_")}
 
 
+CATALOG = Path(__file__).parent.parent / "connectors" / "catalog"
+
+
+@cache
+def _files(folder: Path, changed: int) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    try:
+        return _files(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+def connector_files() -> dict[str, Path]:
+    """Name -> file of every connector that is a YAML file; the shipped ones win over the project's."""
+    return _files_in(project_root() / "connectors") | _files_in(CATALOG)
+
+
 def modules(kind: Kind) -> dict[str, str]:
-    """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'."""
-    return _third_parties()[kind] | _ours(kind)
+    """Name -> module of every plug-in of ``kind``, without importing any. Ours win over third parties'.
+
+    A YAML file is named as a module would be where it is one of ours, else by its path.
+    """
+    files: dict[str, str] = {}
+    if kind == "connectors":
+        shipped = _files_in(CATALOG)
+        files = {
+            name: f"dataflow_platform.connectors.catalog.{name}" if name in shipped else str(file)
+            for name, file in connector_files().items()
+        }
+    return files | _third_parties()[kind] | _ours(kind)
 
 
 def names(kind: Kind) -> list[str]:
@@ -53,7 +87,7 @@ def names(kind: Kind) -> list[str]:
 
 def is_known(kind: Kind, name: str) -> bool:
     """True where there is a plug-in ``name``; only a name that is none of ours makes it look at third parties."""
-    return name in _ours(kind) or name in _third_parties()[kind]
+    return name in _ours(kind) or (kind == "connectors" and name in connector_files()) or name in _third_parties()[kind]
 
 
 def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
@@ -64,7 +98,9 @@ def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
             f"unknown {word} '{name}'",
             fix=did_you_mean(name, modules(kind), f"dataflow {kind.replace('_', '-')} list"),
         )
-    path = _ours(kind).get(name) or _third_parties()[kind][name]
+    path = _ours(kind).get(name) or _third_parties()[kind].get(name)
+    if path is None:
+        return _declared(name, base)
     try:
         module = importlib.import_module(path)
     except ImportError as error:
@@ -77,6 +113,14 @@ def _plugin_class(kind: Kind, name: str, base: type[T]) -> type[T] | None:
         if isinstance(value, type) and issubclass(value, base) and value.__module__.startswith(path):
             return value
     return None
+
+
+def _declared(name: str, base: type[T]) -> type[T] | None:
+    """The class of a connector that is a YAML file."""
+    # By name: this floor imports nothing above it.
+    maker = importlib.import_module("dataflow_platform.connectors.rest.declared")
+    found: type[T] = maker.connector(name, connector_files()[name])
+    return found if issubclass(found, base) else None
 
 
 def source(name: str) -> type[Source]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Severity = Literal["warn", "error"]
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness"]
+"""What of the quality of rows a rule is about."""
 
 
 @dataclass(frozen=True)
@@ -69,4 +71,11 @@ class Rule:
     rows: str | None = None
     measures: str | None = None
     reads_history: bool = False
+    dimension: Dimension = "validity"
     code: tuple[RuleCode, ...] = ()
+    shows: tuple[str, ...] = ()
+    """Columns to look at where a row breaks it."""
+    quarantines: bool = True
+    """Of a ``violation``: the rows that break it are taken out; otherwise they are only counted and judged."""
+    may_raise: bool = True
+    """False where its SQL raises no error over any row."""

@@ -1,6 +1,7 @@
 """A whole SELECT as a person writes it: the expression language, and what stands round expressions in a query."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from sqlglot import ErrorLevel, exp
@@ -50,8 +51,8 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
 _FIX = "write one SELECT over `input` and tables of the destination (schema.table)"
 
 
-def select_statement(text: str) -> exp.Query:
-    """``text``, one SELECT of DuckDB over ``input`` and ``schema.table``, checked node by node.
+def select_statement(text: str, given: Sequence[str] = ("input",)) -> exp.Query:
+    """``text``, one SELECT of DuckDB over the relations ``given`` and ``schema.table``, checked node by node.
 
     ConfigError ``sql.syntax`` or ``sql.refused``.
     """
@@ -59,13 +60,13 @@ def select_statement(text: str) -> exp.Query:
         tree = _parsed(text)
         nodes = list(tree.walk())
         windowed = {id(folded(node)) for node in nodes if isinstance(node, exp.Window)}
-        names = {"input", *(each.alias.lower() for each in tree.find_all(exp.CTE))}
+        names = {*given, *(each.alias.lower() for each in tree.find_all(exp.CTE))}
         for node in nodes:
-            _check(node, names, windowed)
+            _check(node, names, windowed, given)
         return tree
     except ConfigError as error:
-        code = error.code.replace("expression.", "sql.")
-        raise ConfigError(code, error.what.replace(" in an expression", ""), where=Location(), fix=error.fix) from None
+        code, fix = error.code.replace("expression.", "sql."), error.fix.replace("`input`", f"`{given[0]}`")
+        raise ConfigError(code, error.what.replace(" in an expression", ""), where=Location(), fix=fix) from None
 
 
 def sql_of(tree: exp.Query) -> str:
@@ -76,6 +77,11 @@ def sql_of(tree: exp.Query) -> str:
 def tables_of(tree: exp.Query) -> tuple[str, ...]:
     """The tables of the destination it reads, as ``schema.table``."""
     return tuple(dict.fromkeys(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db))
+
+
+def relations_of(tree: exp.Query) -> set[str]:
+    """What it reads that is no table of the destination."""
+    return {table.name.lower() for table in tree.find_all(exp.Table) if not table.db}
 
 
 def effect_of(tree: exp.Query) -> Literal["same", "fewer", "anew"]:
@@ -115,7 +121,7 @@ def _parsed(text: str) -> exp.Query:
     return found[0]
 
 
-def _check(node: exp.Expr, names: set[str], windowed: set[int]) -> None:
+def _check(node: exp.Expr, names: set[str], windowed: set[int], given: Sequence[str]) -> None:
     clauses = _CLAUSES.get(type(node))
     if clauses is None:
         check_node(node)
@@ -132,8 +138,8 @@ def _check(node: exp.Expr, names: set[str], windowed: set[int]) -> None:
         and not re.fullmatch(r"\w+", node.alias_or_name)
     ):
         raise refused(f"the name {node.alias_or_name}", "", "use letters, digits and _ for names of queries")
-    if isinstance(node, exp.CTE) and node.alias.lower() == "input":
-        raise refused("a query called input", "", "choose another name: input are the rows of the step before")
+    if isinstance(node, exp.CTE) and node.alias.lower() in given:
+        raise refused(f"a query called {node.alias}", "", "choose another name: this one is given")
     if isinstance(node, exp.Alias) and not isinstance(node.parent, exp.Select | exp.Star):
         raise refused("AS here", "", "name columns in the list of SELECT")
     if isinstance(node, exp.Select) and node.args.get("from_") is None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from dataflow_platform.engine import failing_rows, quality_score
 from dataflow_platform.engine.lineage import Origin, words
 from dataflow_platform.engine.state import LoadRecord
 from dataflow_platform.engine.stream_load import StagedLoad
@@ -66,6 +67,10 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     }
     broken = {verdict.rule.name: verdict.failing for verdict in staged.verdicts if verdict.failing}
     found["quarantine reasons"] = dg.MetadataValue.json(broken)
+    for score in quality_score.scores(staged.verdicts, staged.rows_staged) if staged.load.checks else ():
+        name = "quality score" if score.name == quality_score.OVERALL else f"quality: {score.name}"
+        # Floats: Dagster draws their course over the materializations.
+        found[name] = dg.MetadataValue.float(round(score.value or 0.0, 4))
     if any(staged.left_out.values()):
         found["values left out"] = dg.MetadataValue.json(dict(staged.left_out))
     if staged.size is not None:
@@ -77,13 +82,25 @@ def of_record(staged: StagedLoad, record: LoadRecord) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def of_verdict(verdict: Verdict, samples: list[str]) -> dict[str, Any]:
+def of_verdict(staged: StagedLoad, verdict: Verdict, refused: bool) -> dict[str, Any]:
     """What a person wants to know of a check's result."""
-    return {
+    samples = staged.samples.get(verdict.rule.name, [])
+    found: dict[str, Any] = {
         "failing rows": verdict.failing,
         "rows": verdict.rows,
         "share": round(verdict.failing / verdict.rows, 6) if verdict.rows else 0.0,
         "verdict": verdict.sentence,
         "samples": ", ".join(samples) or "-",
-        **({"quarantined": verdict.failing} if verdict.rule.violation and not verdict.blocks else {}),
     }
+    if verdict.rule.owner:
+        found["owner"] = verdict.rule.owner
+    if verdict.broken is not None:
+        found["broken"] = verdict.broken
+    if verdict.failing:
+        found["failing rows are"] = failing_rows.where(staged, verdict, refused)
+        sql = failing_rows.all_of(staged, verdict, refused)
+        if sql is not None:
+            found["SQL of the failing rows"] = dg.MetadataValue.md(f"```sql\n{sql}\n```")
+    if verdict.rule.violation and verdict.rule.quarantines and not refused:
+        found["quarantined"] = verdict.failing
+    return found

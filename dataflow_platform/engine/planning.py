@@ -205,13 +205,15 @@ def own_rules(result: StagedLoad, query: transform.Query) -> list[Rule]:
     if strategy.needs_primary_key:
         missing = " OR ".join(f"{quote(name)} IS NULL" for name in result.primary_key)
         message = f"the primary key ({', '.join(result.primary_key)}) has a missing part"
-        found.append(Rule(KEY_RULE, message, "warn", violation=missing))
+        found.append(Rule(KEY_RULE, message, "warn", violation=missing, dimension="completeness"))
     if strategy.needs_cursor_values and result.cursor:
         message = f"the cursor {result.cursor} is missing: the row has no place in the history"
-        found.append(Rule(CURSOR_RULE, message, "warn", violation=f"{quote(result.cursor)} IS NULL"))
+        missing = f"{quote(result.cursor)} IS NULL"
+        found.append(Rule(CURSOR_RULE, message, "warn", violation=missing, dimension="completeness"))
     found += [Rule(name, wrong, "warn", violation=quote(flag(name))) for name, wrong in query.rules.items()]
     assert result.plan is not None
-    return [*found, *rules.row_rules(result.load.contract, result.plan)]
+    found += rules.row_rules(result.load.contract, result.plan)
+    return [replace(rule, may_raise=False) for rule in found]
 
 
 def refuse(result: StagedLoad) -> None:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Rule, Session
-from dataflow_platform.core.sql import literal, qualified
-from dataflow_platform.engine import state, validate
+from dataflow_platform.core.sql import literal
+from dataflow_platform.engine import quality_score, state, validate
 from dataflow_platform.engine.measurement import Measurement
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -44,7 +44,8 @@ def measured(session: Session, publishable: str, rules: Iterable[Rule]) -> list[
     """What ``rules`` measure of the rows that would be published; ``publishable`` is ``WITH staged AS (...)``."""
     found = []
     for rule in rules:
-        for name, column, value, detail in session.in_engine(f"{publishable} {rule.measures}") if rule.measures else ():
+        kept = validate.answered(session, f"{publishable} {rule.measures}", rule) if rule.measures else ()
+        for name, column, value, detail in kept:
             known = None if value is None else float(value)
             found.append(Measurement("metric", str(name), column, known, detail=detail))
     return found
@@ -72,7 +73,11 @@ def save(staged: StagedLoad, session: Session, *, published: bool) -> None:
     if not load.checks:
         return
     rows = staged.rows_staged - staged.rows_quarantined
-    found = [*map(of_verdict, staged.verdicts), Measurement("metric", "row_count", value=rows, rows=rows)]
+    found = [
+        *map(of_verdict, staged.verdicts),
+        Measurement("metric", "row_count", value=rows, rows=rows),
+        *quality_score.scores(staged.verdicts, staged.rows_staged),
+    ]
     head = (load.pipeline, load.stream.name, f"{load.target.schema}.{load.target.name}", load.load_id, load.run_id)
     at = datetime.now(UTC)
     state.insert(
@@ -110,5 +115,4 @@ def save_refused(staged: StagedLoad) -> None:
 def publishable(staged: StagedLoad) -> str:
     """``WITH staged AS (...)``: the staged rows that break no row rule."""
     assert staged.staged is not None
-    table = qualified(staged.staged.schema, staged.staged.name)
-    return f"WITH staged AS (SELECT * FROM {table} WHERE NOT ({validate.is_bad(staged.rules)}))"
+    return validate.publishable(staged.staged, staged.rules)

@@ -97,6 +97,8 @@ def set_aside(staged: StagedLoad) -> int:
     )
     if staged.ahead is None:
         return int(session.in_engine(f"DELETE FROM {table} WHERE {bad}")[0][0])
+    # Rows that only break rules of scope `set` stay.
+    session.in_engine(f"DELETE FROM {_in_temp(MARKED)} WHERE NOT ({bad})")
     gone = session.take_out(staged.ahead.table, MARKED)
     staged.ahead = replace(staged.ahead, rows=staged.ahead.rows - gone)
     return gone

@@ -10,7 +10,16 @@ from sqlglot import exp
 from dataflow_platform.core.base import Column, LoadPlan, Session, Statement, Table
 from dataflow_platform.core.errors import DataError, unknown_name
 from dataflow_platform.core.sql import literal, qualified, quote
-from dataflow_platform.engine import exact_values, planning, rejected, step_functions, transform, upstream, validate
+from dataflow_platform.engine import (
+    broken_checks,
+    exact_values,
+    planning,
+    rejected,
+    step_functions,
+    transform,
+    upstream,
+    validate,
+)
 from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -84,7 +93,9 @@ def _judged(
     functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
-    table = _keep(session, result, validate.with_masks(planning.staged_query(query.sql, result), result.rules), query)
+    broken_checks.guard(result)
+    judged = validate.with_masks(planning.staged_query(query.sql, result), result.rules, apart=True)
+    table = _keep(session, result, judged, query)
     shape, plan = result.shape, result.plan
     assert shape is not None
     assert plan is not None

@@ -15,8 +15,10 @@ from dataflow_platform.core.errors import ConfigError
 from dataflow_platform.core.progress import Progress, report
 from dataflow_platform.core.sql import qualified, quote
 from dataflow_platform.engine import (
+    broken_checks,
     engine_limits,
     extract,
+    failing_rows,
     masking,
     planning,
     pushdown,
@@ -46,15 +48,20 @@ def stage(load: StreamLoad) -> StagedLoad:
     refuse_unfit(load)
     report(Progress(load.stream.name, "opening"))
     with query_errors.told(f"{load.target.schema}.{load.target.name}"):
-        result = masking.wordless(load.masks, lambda: _opened(load))
-        result.seconds = monotonic() - begun
-        return result
+        broken: dict[str, str] = {}
+        while True:
+            # Once more without each set rule that fails by itself: the transaction it failed in is lost.
+            result = masking.wordless(load.masks, lambda: _opened(load, broken))
+            if result is not None:
+                result.seconds = monotonic() - begun
+                return result
 
 
-def _opened(load: StreamLoad) -> StagedLoad:
+def _opened(load: StreamLoad, broken: dict[str, str]) -> StagedLoad | None:
+    """The load staged; None where one more rule is ``broken``."""
     session = load.destination.session()
     try:
-        result = StagedLoad(load, session, datetime.now(UTC))
+        result = StagedLoad(load, session, datetime.now(UTC), broken=dict(broken))
         injection.reach("opened")
         # Before the state is read: two loads of one stream never start from the same place.
         session.lock(load.target)
@@ -64,6 +71,10 @@ def _opened(load: StreamLoad) -> StagedLoad:
         if result.already is None:
             _fill(result)
         return result
+    except validate.Crashed as crash:
+        session.close()
+        broken[crash.rule] = broken_checks.told(load, crash.text)
+        return None
     except BaseException:
         session.close()
         raise
@@ -160,17 +171,17 @@ def _stage_rows(
         written_once.look(result, query, wanted)
     injection.reach("staged")
     _count(result, extraction, query, wanted)
+    broken_checks.settle(result)
     planning.settle(result)
     if reconciled:
         with engine_limits.bounded(session, 1, frugal=goes_through):
             result.fingerprint = reconciliation.taken(session, result.staged)
     quality_history.remember(load, session, result.rules)
-    result.verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged)
+    verdicts = validate.judge(session, result.staged, result.rules, result.rows_staged, result.broken)
+    result.verdicts = [broken_checks.as_told(load, verdict) for verdict in verdicts]
     result.measurements = quality_history.measured(session, quality_history.publishable(result), result.rules)
     result.samples = {
-        verdict.rule.name: validate.samples(session, result.staged, result.rules, verdict.rule)
-        for verdict in result.verdicts
-        if verdict.failing
+        verdict.rule.name: failing_rows.samples(result, verdict.rule) for verdict in result.verdicts if verdict.failing
     }
     if validate.row_rules(result.rules):
         table = qualified(result.staged.schema, result.staged.name)
@@ -200,6 +211,7 @@ def _planned(
     functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
+    broken_checks.set_aside(result)
     if result.secret:
         masking.encrypt_spills(session.connection)
     return query

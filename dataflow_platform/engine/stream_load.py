@@ -99,13 +99,16 @@ class StagedLoad:
     """Column -> staged values that are not loaded because the contract says so."""
     rules: Sequence[Rule] = ()
     verdicts: Sequence[validate.Verdict] = ()
+    broken: dict[str, str] = field(default_factory=dict)
+    """Rules that failed by themselves -> what with."""
     measurements: Sequence[Measurement] = ()
     """What was measured of the rows besides the verdicts; kept with the load (see ``quality_history``)."""
     fingerprint: Fingerprint | None = None
     """Of the staged rows after they were judged; None where the load is not reconciled."""
     reconciled: str | None = None
     """What reconciliation found, in words; set by ``engine.load.publish``."""
-    samples: Mapping[str, list[str]] = field(default_factory=dict)
+    samples: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Rule -> up to 20 of the values, or rows, that break it."""
     lineage: Relation = field(default_factory=Relation)
     plain: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()

@@ -85,7 +85,7 @@ def look(result: StagedLoad, query: transform.Query, wanted: State) -> None:
 def _marked(result: StagedLoad, query: transform.Query) -> Table:
     """A view of the rows written as a stage has them: with masks, and the source's own values of the bad ones.
 
-    Only the masks of bad rows are kept, and judged once: a rule may ask what time it is.
+    Only the masks of rows that break a rule are kept, and judged once: a rule may ask what time it is.
     """
     session, rules = result.session, result.rules
     assert result.ahead is not None
@@ -93,7 +93,7 @@ def _marked(result: StagedLoad, query: transform.Query) -> Table:
     marks = qualified(rejected.MARKED.schema, rejected.MARKED.name)
     session.in_engine(
         f"CREATE TEMP TABLE {quote(rejected.MARKED.name)} AS SELECT {places}, {listed(masks)} "
-        f"FROM ({validate.with_masks(rows, rules)}) AS judged WHERE {validate.is_bad(rules)}"
+        f"FROM ({validate.with_masks(rows, rules)}) AS judged WHERE {validate.is_marked(rules)}"
     )
     known = ", ".join(f"coalesce({quote(mask)}, 0) AS {quote(mask)}" for mask in masks)
     judged = (

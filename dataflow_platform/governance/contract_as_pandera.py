@@ -112,7 +112,7 @@ def _settings(rule: DraftedRule, kind: str) -> dict[str, str]:
     if rule.kind == "matches":
         return {"str_matches": _raw(f"^{given['pattern']}$")}
     if rule.kind == "length":
-        return {"str_length": f'{{"min_value": {given["length"]}, "max_value": {given["length"]}}}'}
+        return {"str_length": f'{{"min_value": {given["exact"]}, "max_value": {given["exact"]}}}'}
     if rule.kind == "in_range":
         words = {"min": "ge", "max": "le"}
         return {words[bound]: _value(value, kind) for bound, value in given.items()}

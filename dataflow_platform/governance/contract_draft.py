@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from dataflow_platform.core.base import Severity
 from dataflow_platform.governance.column_facts import FORMATS, TELLING, ColumnFacts, RowFacts
 
 RuleKind = Literal["not_null", "unique", "in_range", "isin", "matches", "length"]
-GUESSED: frozenset[RuleKind] = frozenset({"in_range", "isin", "matches", "length"})
-"""What the next rows may break without being wrong: drafted as warnings."""
 _FEW = 20
 """With fewer values than this, chance explains what they have in common."""
 _REPEATED = 5  # a set of values is drafted where each was seen so often: a typing error is rare
@@ -18,15 +17,11 @@ _KEY_LENGTH = 64  # longer texts are prose: that no two are equal is no rule
 
 @dataclass(frozen=True)
 class DraftedRule:
-    """One rule of one column; ``settings`` are those of the rule's kind (min, max, values, pattern, length)."""
+    """One rule of one column; ``settings`` are those of the rule's kind (min, max, values, pattern, exact)."""
 
     kind: RuleKind
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def severity(self) -> Literal["error", "warn"]:
-        """What the rule does to rows that break it."""
-        return "warn" if self.kind in GUESSED else "error"
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,10 @@ class Draft:
 
 
 def draft(facts: RowFacts) -> Draft:
-    """The rules that ``facts`` support. Of rows read in part nothing is drafted that later rows decide."""
+    """The rules that ``facts`` support; what the next rows may break without being wrong as warnings.
+
+    Of rows read in part nothing is drafted that later rows decide.
+    """
     columns = tuple(
         DraftedColumn(column, _evidence(column, facts.rows), tuple(_rules(column, facts)) if facts.rows else ())
         for column in facts.columns
@@ -110,11 +108,11 @@ def _rules(column: ColumnFacts, facts: RowFacts) -> Iterator[DraftedRule]:
     if facts.whole:
         yield from _range(column, unique)
     if facts.whole and column.values and len(column.values) > 1 and column.rarest >= _REPEATED:
-        yield DraftedRule("isin", {"values": list(column.values)})
+        yield DraftedRule("isin", {"values": list(column.values)}, "warn")
     elif column.shape and column.different >= (2 if column.shape in TELLING else _FEW):
-        yield DraftedRule("matches", {"pattern": _pattern(column)})
+        yield DraftedRule("matches", {"pattern": _pattern(column)}, "warn")
     elif column.longest and column.longest == column.shortest and column.different >= _FEW:
-        yield DraftedRule("length", {"length": column.longest})
+        yield DraftedRule("length", {"exact": column.longest}, "warn")
 
 
 def _is_key(column: ColumnFacts, filled: int) -> bool:
@@ -131,13 +129,14 @@ def _range(column: ColumnFacts, unique: bool) -> Iterator[DraftedRule]:
         year = str(least)[:4]
         # Time goes on: there is no last day. DuckDB's years before 1 and after 9999 are no text of Python's.
         if year.isdigit() and not str(greatest).endswith("(BC)") and not str(least).endswith("(BC)"):
-            yield DraftedRule("in_range", {"min": f"{year}-01-01"})
+            yield DraftedRule("in_range", {"min": f"{year}-01-01"}, "warn")
         return
     if column.kind not in ("integer", "decimal", "float") or least == greatest or column.nans:
         return
     low = 0 if least >= 0 else -_round_above(-least)
     # A number that names its row only grows.
-    yield DraftedRule("in_range", {"min": low} if unique else {"min": low, "max": _round_above(max(greatest, 0))})
+    bounds = {"min": low} if unique else {"min": low, "max": _round_above(max(greatest, 0))}
+    yield DraftedRule("in_range", bounds, "warn")
 
 
 def _round_above(number: Any) -> int:

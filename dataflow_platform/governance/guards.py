@@ -40,10 +40,11 @@ def _named(check: Check, key: str) -> Iterator[Origin]:
         value = told.get(setting)
         names = [value] if isinstance(value, str) else value or []
         yield from (Origin(str(name), key) for name in names)
-    reference = told.get("references")
-    if isinstance(reference, str) and reference.count(".") >= 2:
-        table, _, column = reference.rpartition(".")
-        yield Origin(column, table.replace(".", "/"))
+    references = told.get("references")
+    for reference in [references] if isinstance(references, str) else references or []:
+        if isinstance(reference, str) and reference.count(".") >= 2:
+            table, _, column = reference.rpartition(".")
+            yield Origin(column, table.replace(".", "/"))
 
 
 def _by_rule(

@@ -159,7 +159,7 @@ class StreamAsset:
             if refusal is not None:
                 # Kept, and released, before Dagster hears of it: a blocking result ends this step where it is yielded.
                 quality_history.save_refused(staged)
-            for outcome in self._results(staged):
+            for outcome in self._results(staged, refusal is not None):
                 yield outcome
                 injection.reach("check_reported")
             if refusal is not None:
@@ -222,14 +222,14 @@ class StreamAsset:
             reconcile=self.spec.reconcile or self.pipeline.reconcile,
         )
 
-    def _results(self, staged: StagedLoad) -> Iterator[dg.AssetCheckResult]:
+    def _results(self, staged: StagedLoad, refused: bool) -> Iterator[dg.AssetCheckResult]:
         if staged.already is not None:
             checks = [record for record in json.loads(staged.already.checks) if record.get("asset_check", True)]
             for record in checks:
                 yield _result(record["name"], record["passed"], record["severity"], {"verdict": record["sentence"]})
             return
         for verdict in staged.verdicts:
-            shown = metadata.of_verdict(verdict, staged.samples.get(verdict.rule.name, []))
+            shown = metadata.of_verdict(staged, verdict, refused)
             yield _result(verdict.rule.name, verdict.passed, verdict.rule.severity, shown)
 
 

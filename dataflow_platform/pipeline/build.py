@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -113,7 +113,7 @@ def _pipeline(document: Document, connections: Connections) -> Built:
     writer = f"{target.type}_{target.name}" if destination_type.facts.single_writer else None
     pool = spec.pool or load_into.pool or writer or read_from.pool
     schema = spec.destination.schema_name or spec.name
-    streams = with_children(patterns.streams(spec, document, source), document)
+    streams = with_children(_as_declared(patterns.streams(spec, document, source), source, document), document)
     built.targets[spec.name] = (target, schema, [stream.name for stream, _ in streams])
     keys = []
     for stream_spec, path in streams:
@@ -130,6 +130,17 @@ def _pipeline(document: Document, connections: Connections) -> Built:
         schedule = spec.schedule
         _at(document, ("attributes", "schedule"), lambda: built.timetable.put(schedule, keys))
     return built
+
+
+def _as_declared(streams: list[patterns.Placed], source: Connection, document: Document) -> list[patterns.Placed]:
+    """The streams with what their connector knows of them; one that is wrong is left for its own asset to tell."""
+    kind, found = registry.source(source.type), []
+    for stream, path in streams:
+        known = stream
+        with suppress(DataflowError):
+            known = resolve.as_declared(stream, kind, document, path)
+        found.append((known, path))
+    return found
 
 
 def _as_load(asset: StreamAsset, source: Connection, target: Connection) -> StreamLoad:

@@ -7,10 +7,21 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from dataflow_platform.core import condition, cursor_range, registry
-from dataflow_platform.core.base import Check, Connector, Destination, LoadStrategy, Source, Stream, Transformation
+from dataflow_platform.core.base import (
+    Check,
+    Connector,
+    Declared,
+    Destination,
+    LoadStrategy,
+    Source,
+    Stream,
+    Transformation,
+)  # fmt: skip
+from dataflow_platform.core.claim import refuse_contradictions
 from dataflow_platform.core.errors import ConfigError, DataflowError, Location, did_you_mean, unknown_name
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.policy import check
+from dataflow_platform.pipeline import typed_rule
 from dataflow_platform.pipeline.document import Document, Path_, dotted, render
 from dataflow_platform.pipeline.spec import STREAM_TAGS, ChildStreamSpec, ConnectionsSpec, PipelineSpec, StreamSpec
 
@@ -55,9 +66,9 @@ def _refuse_literal_secrets(names: Iterable[str], fields: Any, document: Documen
         value = fields
         for part in secret.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
+        texts = value.values() if isinstance(value, Mapping) else [value]
         # Invariant 5, no secret printed: a literal secret would end in version control and in every excerpt.
-        held = value.values() if isinstance(value, Mapping) else (value,)
-        if any(isinstance(each, str) and "{{" not in each for each in held):
+        if any(isinstance(text, str) and "{{" not in text for text in texts):
             raise ConfigError(
                 "secret.literal",
                 f"'{secret}' holds a secret in clear text",
@@ -210,9 +221,20 @@ def step_at(spec: StreamSpec, document: Document, path: Path_, position: int) ->
 
 def checks(spec: StreamSpec, document: Document, path: Path_) -> list[Check]:
     """The stream's checks, in order."""
-    return [
-        plugin("checks", entry, document, (*path, "checks", position)) for position, entry in enumerate(spec.checks)
-    ]
+    found = []
+    for position, entry in enumerate(spec.checks):
+        place = (*path, "checks", position)
+        if typed_rule.is_typed(entry):
+            try:
+                entry = typed_rule.as_check(entry)
+            except ConfigError as error:
+                where = document.locate(*place, str(error.where.path))
+                raise ConfigError(error.code, error.what, where=where, fix=error.fix) from None
+        found.append(plugin("checks", entry, document, place))
+    # What may fail for some rows contradicts nothing.
+    claims = [check.claims() if check.tolerance()[0] == 0 else () for check in found]
+    refuse_contradictions(claims, lambda position: document.locate(*path, "checks", position))
+    return found
 
 
 def load_strategy(spec: StreamSpec, document: Document, path: Path_) -> tuple[str, LoadStrategy]:
@@ -245,10 +267,33 @@ def contract(
 
 def stream(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> Stream:
     """The stream, its options typed by the source's connector."""
-    options = model(source.StreamOptions, render(document, spec.from_, (*path, "from")), document, (*path, "from"))
+    options, _ = _declared(spec, source, document, path)
     lookback = _parsed(cursor_range.lookback, spec.lookback, document, (*path, "lookback"))
     upper_bound = _parsed(cursor_range.upper_bound, spec.upper_bound, document, (*path, "upper_bound"))
     return Stream(spec.name, options, spec.cursor, tuple(spec.primary_key), lookback, upper_bound)
+
+
+def _declared(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> tuple[Any, Declared]:
+    """The stream's options, and what its connector knows of it."""
+    written = source.stream_options(spec.name, render(document, spec.from_, (*path, "from")))
+    options = model(source.StreamOptions, written, document, (*path, "from"))
+    try:
+        return options, source.declares(options)
+    except DataflowError as error:
+        raise error.at(document.locate(*path, "from")) from None
+
+
+def as_declared(spec: StreamSpec, source: type[Source], document: Document, path: Path_) -> StreamSpec:
+    """The stream with the key, cursor and description that its connector knows, where it says nothing of them."""
+    _, declared = _declared(spec, source, document, path)
+    found: dict[str, Any] = {}
+    if declared.cursor and "cursor" not in spec.model_fields_set:
+        found["cursor"] = declared.cursor
+    if declared.primary_key and not spec.primary_key:
+        found["primary_key"] = list(declared.primary_key)
+    if declared.description and not spec.description:
+        found["description"] = declared.description
+    return spec.model_copy(update=found) if found else spec
 
 
 def _parsed(parse: Callable[[Any], T], written: object, document: Document, path: Path_) -> T | None:

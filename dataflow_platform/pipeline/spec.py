@@ -103,7 +103,8 @@ class StreamSettings(Spec):
         default_factory=list, description="Steps in order, one key each: `- filter: ...`."
     )
     checks: list[dict[str, Any]] = Field(
-        default_factory=list, description="Rules in order, one key each: `- not_null: id`."
+        default_factory=list,
+        description="Rules in order: `- not_null: id`, or `- {type: range, field: age, condition: 0..120}`.",
     )
     contract: Contract | None = Field(
         default=None, description="Schema contract of this stream; what it does not set is the pipeline's."
@@ -134,7 +135,7 @@ class ChildStream(ChildList):
     transform: list[dict[str, Any]] = Field(
         default_factory=list, description="Steps in order over the child's rows, one key each."
     )
-    checks: list[dict[str, Any]] = Field(default_factory=list, description="Rules in order, one key each.")
+    checks: list[dict[str, Any]] = Field(default_factory=list, description="Rules in order, as those of a stream.")
     contract: Contract | None = Field(default=None, description="Schema contract; the pipeline's when absent.")
     children: dict[str, "ChildStream"] = Field(default_factory=dict, description="Lists inside those elements.")
 

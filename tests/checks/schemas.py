@@ -66,3 +66,51 @@ REFUSED = {
 }
 globals().update(REFUSED)
 not_a_schema = 5
+
+
+class NoModel(pa.DataFrameModel):
+    """A model with a field of no type that Pandera knows."""
+
+    x: "nothing"  # type: ignore[name-defined]  # noqa: F821
+
+
+def crashes(series: Any) -> Any:
+    """A check that fails as soon as it meets a value above 2."""
+    if (series > 2).any():
+        raise ValueError("above two")
+    return series > 0
+
+
+own = pa.DataFrameSchema(
+    {
+        "at": pa.Column(int, [pa.Check(lambda value: value % 2 == 0, element_wise=True, name="even")], nullable=True),
+        "v": pa.Column(str, pa.Check(lambda texts: texts.str.len() < 3, name="short"), nullable=True),
+    },
+    checks=pa.Check(lambda frame: frame["at"] > frame["id"], name="at_after_id"),
+    drop_invalid_rows=True,
+)
+own_polars = pp.DataFrameSchema(
+    {
+        "at": pp.Column(int, [pa.Check(lambda value: value % 2 == 0, element_wise=True, name="even")], nullable=True),
+        "v": pp.Column(
+            str,
+            pa.Check(lambda data: data.lazyframe.select(pl.col(data.key).str.len_chars() < 3), name="short"),
+            nullable=True,
+        ),
+    },
+    checks=pa.Check(lambda data: data.lazyframe.select(pl.col("at") > pl.col("id")), name="at_after_id"),
+    drop_invalid_rows=True,
+)
+crashing = pa.DataFrameSchema({"at": pa.Column(int, [pa.Check(crashes, name="crashes"), pa.Check.ge(0)])})
+rising = pa.DataFrameSchema({"at": pa.Column(int, pa.Check(lambda at: at.max() < 100, name="below_100"))})
+rising_polars = pp.DataFrameSchema(
+    {"at": pp.Column(int, pa.Check(lambda data: data.lazyframe.select(pl.col("at").max() < 100), name="below_100"))}
+)
+once = pa.DataFrameSchema({"at": pa.Column(int, pa.Check(lambda at: ~at.duplicated(keep=False), name="once"))})
+grouped = pa.DataFrameSchema(
+    {
+        "at": pa.Column(int, pa.Check(lambda of: of["a"].mean() < of["b"].mean(), groupby="v", name="a_before_b")),
+        "v": pa.Column(str),
+    }
+)
+two_hundred = pa.DataFrameSchema({"at": pa.Column(int, [pa.Check.le(1000 - n, name=f"le_{n}") for n in range(200)])})

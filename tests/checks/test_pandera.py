@@ -144,6 +144,8 @@ def test_what_the_engine_cannot_run_is_refused_never_skipped(name: str) -> None:
         ("tests.checks.schemaz:flights", "path.module"),
         ("tests.checks.schemas:flightz", "path.attribute"),
         ("tests.checks.schemas:not_a_schema", "pandera.schema"),
+        ("tests.checks.schemas:NoModel", "pandera.schema"),
+        ("tests.checks.broken_schema:flights", "path.module"),
     ],
 )
 def test_a_wrong_path_says_which_half_is_wrong(path: str, code: str) -> None:

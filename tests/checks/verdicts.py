@@ -72,4 +72,4 @@ def broken_by(name: str, value: Any, types: dict[str, str], rows: Sequence[Seque
     """Rule name -> numbers of the rows that break it."""
     with staged(types, rows) as connection:
         rules = check(name, value).rules(columns_of(types))
-        return {rule.name: violating(connection, rule) for rule in rules}
+        return {rule.name: violating(connection, rule) for rule in rules if rule.violation}

@@ -25,6 +25,7 @@ NO_SECRETS = {
 }
 # Databases that do not state their grants: why.
 NO_GRANTS = {
+    "access": "a file",
     "delta": "folders of a store, whose own rights apply",
     "duckdb": "a file",
     "sqlite": "a file",

@@ -12,11 +12,10 @@ import pytest
 import starlette
 
 from dataflow_platform.connectors.rest import Rest
-from dataflow_platform.connectors.rest.client import Access, Walk
-from dataflow_platform.connectors.rest.paging import PageNumber, Request
+from dataflow_platform.connectors.rest.access import Access
+from dataflow_platform.connectors.rest.reading import Plan
 from dataflow_platform.connectors.rest.stream import Prefetch
 from dataflow_platform.core.base import Scan, State, Stream, Window
-from dataflow_platform.core.http import RetryPolicy
 from dataflow_platform.demo.api import data_folder
 from tests.fixtures.evidence import RanAgainst
 from tests.fixtures.rest_api import Api, Seen, Stub, reply
@@ -249,8 +248,8 @@ def test_the_sample_is_not_asked_for_again(stub: Stub, duck: duckdb.DuckDBPyConn
 
 def test_only_one_page_is_fetched_ahead(stub: Stub) -> None:
     stub.on("/rows", lambda seen: [{"id": seen.query["page"]}])  # endless
-    access = Access(stub.url, {}, {}, (), 10, None, 1000, RetryPolicy())
-    pages = Prefetch(Walk(access, Request(stub.url + "/rows", {}), PageNumber(), None, exact=False))
+    endpoint = Rest.StreamOptions.model_validate({"path": "rows", "paging": {"type": "page_number"}})
+    pages = Prefetch(Plan(Access(stub.url), endpoint).pages())
     for taken in (1, 2, 3):
         page = pages.take()
         assert page

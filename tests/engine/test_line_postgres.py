@@ -47,6 +47,7 @@ from tests.engine.test_line import (  # noqa: F401  # pytest collects them here,
     test_replace_reads_everything_again_whatever_the_state,
     test_second_run_with_nothing_new_moves_nothing,
 )
+from tests.engine.test_profile import test_a_profile_is_kept_and_found_again  # noqa: F401
 from tests.engine.test_quality_history import (  # noqa: F401
     test_a_refused_first_load_makes_no_table,
     test_a_refused_load_leaves_what_it_found_and_nothing_else,

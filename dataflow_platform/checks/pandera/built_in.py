@@ -6,7 +6,7 @@ from typing import Any
 
 from dataflow_platform.checks import family, require_text, value_for
 from dataflow_platform.checks.pandera import patterns
-from dataflow_platform.checks.pandera.declared import Flavour
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.checks.pandera.parts import Test
 from dataflow_platform.checks.pandera.seen import Seen, plain
 from dataflow_platform.core import sql

@@ -22,7 +22,8 @@ class Pandera(Check):
 
     schema_path: str = Field(
         alias="schema",
-        description="`package.module:name` of a pandera DataFrameSchema or DataFrameModel, pandas or polars flavour. "
+        description="`package.module:name` of a pandera DataFrameSchema or DataFrameModel, pandas or polars flavour, "
+        "or a YAML file below the project's root (`contracts/flights.yaml`) as `schema.to_yaml()` writes it. "
         "A check with `raise_warning=True` has severity `warn`, all others the severity set here.",
     )
     whole: list[str] = Field(
@@ -58,9 +59,9 @@ class Pandera(Check):
         drops: Severity | None = "warn" if found.schema.drop_invalid_rows and test.violation else None
         made = rule(
             self, name, test.message, column=test.column, violation=test.violation, verdict=test.verdict,
-            severity=part.severity or drops, tolerated=test.tolerated,
+            severity=part.severity or drops, tolerated=test.tolerated, dimension=test.dimension,
         )  # fmt: skip
-        return replace(made, rows=test.rows, code=test.code)
+        return replace(made, rows=test.rows, code=test.code, may_raise=False)
 
     def _parts(self, found: Declared) -> list[Part]:
         whole = frozenset(self.whole)

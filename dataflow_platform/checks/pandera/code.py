@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from dataflow_platform.checks.pandera.declared import Flavour
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.checks.pandera.private_names import built_in
 from dataflow_platform.checks.pandera.seen import Seen
 from dataflow_platform.core import sql
@@ -34,6 +34,7 @@ class Code(RuleCode):
         name = built_in(check)
         self.whole = whole or bool(check.groupby) or hasattr(check, "samples") or name == "unique_values_eq"
         self._trusted = bool(check.element_wise) or name is not None
+        self._marked = False
         columns = ", ".join(f"{each.value} AS {sql.quote(each.name)}" for each in self.seen)
         self.takes = f"SELECT {columns or '1 AS nothing'} FROM staged"
         self.violation: str | None = None
@@ -47,6 +48,9 @@ class Code(RuleCode):
 
     def needs_all(self) -> bool:
         """True where no answer on a part of the rows would do."""
+        if self.whole and self._marked and self.broken is None:
+            # Some batches looked as if rows could be judged alone: what they marked means nothing.
+            self.broken = f"'{self.check.name}' compares rows with one another; name it under `whole`"
         return self.whole and self.broken is None
 
     def decide(self, rows: "pa.RecordBatchReader") -> Decision:
@@ -59,14 +63,15 @@ class Code(RuleCode):
         said = words(self.check)
         if isinstance(failing, bool):
             return Decision(int(not failing), f"'{said}' {'holds' if failing else 'does not hold'}", tolerated=False)
-        return Decision(sum(failing), f"{sum(failing):,} of {len(failing):,} rows break '{said}'")
+        bad = failing.true_count
+        return Decision(bad, f"{bad:,} of {len(failing):,} rows break '{said}'")
 
     def _judge(self, *columns: Any) -> Any:
         """An Arrow array: TRUE for each row that breaks the check."""
         import pyarrow as pa
 
         rows = len(columns[0])
-        nothing = pa.array([False] * rows, pa.bool_())
+        nothing = pa.nulls(rows, pa.bool_())
         if self.whole or self.broken:
             return nothing
         try:
@@ -76,32 +81,38 @@ class Code(RuleCode):
                 self.whole = True
                 return nothing
             self._trusted = True
+            self._marked = self._marked or failing.true_count > 0
         except Exception as error:  # noqa: BLE001  # a person's own code may fail with anything
             self.broken = _told(error)
             return nothing
-        return pa.array(failing, pa.bool_())
+        return failing
 
-    def _row_by_row(self, table: "pa.Table", failing: Sequence[bool]) -> bool:
+    def _row_by_row(self, table: "pa.Table", failing: "pa.BooleanArray") -> bool:
         """Whether the first rows are judged alike turned round, twice, and each alone."""
         import pyarrow as pa
 
-        head, said = table.slice(0, _PROBED), list(failing[:_PROBED])
+        head, said = table.slice(0, _PROBED), failing[:_PROBED].to_pylist()
         turned = head.take(pa.array(range(len(said) - 1, -1, -1)))
         try:
-            if self._failing(pa.concat_tables([turned, head])) != [*reversed(said), *said]:
+            if self._listed(pa.concat_tables([turned, head])) != [*reversed(said), *said]:
                 return False
             bad = [place for place, fails in enumerate(said) if fails][: _ALONE // 2]
             good = [place for place, fails in enumerate(said) if not fails][: _ALONE - len(bad)]
-            return all(self._failing(head.slice(place, 1)) == [said[place]] for place in [*bad, *good])
+            return all(self._listed(head.slice(place, 1)) == [said[place]] for place in [*bad, *good])
         except Exception:  # noqa: BLE001  # what cannot judge one row needs others
             return False
 
-    def _failing(self, table: "pa.Table") -> list[bool] | bool:
+    def _listed(self, table: "pa.Table") -> Any:
+        failing = self._failing(table)
+        return failing if isinstance(failing, bool) else failing.to_pylist()
+
+    def _failing(self, table: "pa.Table") -> "pa.BooleanArray | bool":
         """For each row whether it breaks the check; or the one answer, TRUE where it holds."""
         return self._by_polars(table) if self.flavour == "polars" else self._by_pandas(table)
 
-    def _by_polars(self, table: "pa.Table") -> list[bool] | bool:
+    def _by_polars(self, table: "pa.Table") -> "pa.BooleanArray | bool":
         import polars as pl
+        import pyarrow as pa
         from pandera.constants import CHECK_OUTPUT_KEY
 
         frame = pl.from_arrow(table)
@@ -110,23 +121,29 @@ class Code(RuleCode):
         answers = found.check_output.collect()[CHECK_OUTPUT_KEY]
         if found.failure_cases is None or len(answers) != table.num_rows:
             return bool(answers.all())
-        return [not passes for passes in answers.to_list()]
+        failing: pa.BooleanArray = answers.not_().fill_null(value=True).to_arrow()
+        return failing
 
-    def _by_pandas(self, table: "pa.Table") -> list[bool] | bool:
-        import pandas as pd  # type: ignore[import-untyped]
+    def _by_pandas(self, table: "pa.Table") -> "pa.BooleanArray | bool":
+        import pyarrow as pa
 
-        frame = _typed(table.to_pandas(), self.seen)
+        frame = _typed(table.to_pandas(use_threads=False), self.seen)
         found = self.check(frame, self.key)
         answers = found.check_output
-        if isinstance(answers, pd.DataFrame):
+        if isinstance(answers, type(frame)):
             answers = answers.all(axis="columns")
-        if not isinstance(answers, pd.Series):
+        if not hasattr(answers, "reindex"):  # a value, no series
             return bool(found.check_passed)
-        if not answers.index.isin(frame.index).all() or not answers.index.is_unique or self.check.groupby:
+        if self.check.groupby:
             return bool(found.check_passed)
-        # Rows that the check left out, because a value is missing, pass.
+        if not answers.index.equals(frame.index):
+            if not answers.index.isin(frame.index).all() or not answers.index.is_unique:
+                return bool(found.check_passed)
+            # Rows that the check left out, because a value is missing, pass.
+            answers = answers.reindex(frame.index, fill_value=True)
         passes = answers.fillna(value=False) if answers.hasnans else answers
-        return [not each for each in passes.astype(bool).reindex(frame.index, fill_value=True)]
+        failing: pa.BooleanArray = pa.array(~passes.to_numpy(dtype=bool))
+        return failing
 
 
 def _typed(frame: Any, seen: Sequence[Seen]) -> Any:

@@ -37,7 +37,7 @@ class _Asking:
         return Part(label, self._word(), severity, test)
 
     def _word(self) -> str:
-        return re.sub(r"[^A-Za-z0-9_]+", "_", self.asked.name).strip("_") if self.schema.regex else self.asked.name
+        return re.sub(r"[^A-Za-z0-9]+", "_", self.asked.name).strip("_") if self.schema.regex else self.asked.name
 
     def _on(self, column: Column, columns: Sequence[Column], label: str, make: Make) -> Test:
         found = seen(self.declared, column, self.schema)
@@ -71,7 +71,7 @@ def parts(declared: Declared, asked: Asked, whole: frozenset[str]) -> Iterator[P
         yield asking.part("coerce", lambda found, _: _coerce_test(found, str(asking.dtype)))
     if not schema.nullable:
         # Both flavours call NaN missing where a value is required.
-        yield asking.part("not_null", lambda found, _: Test(f"{found.name} is missing", violation=found.missing))
+        yield asking.part("not_null", lambda found, _: _missing_test(found))
     if schema.unique:
         yield asking.part("unique", lambda found, _: repeats([found], declared, schema))
     for check in schema.checks:
@@ -95,6 +95,10 @@ def _type_test(found: Seen, asking: _Asking) -> Test:
     holds = family(found.column.type) in asking.accepted()
     asked = "" if holds else f", the schema asks for {wanted} ({asking.dtype})"
     return fact(f"{found.name} is not of type {wanted}", holds, f"{found.name} is {found.column.type}{asked}")
+
+
+def _missing_test(found: Seen) -> Test:
+    return Test(f"{found.name} is missing", violation=found.missing, dimension="completeness")
 
 
 def _coerce_test(found: Seen, dtype: str) -> Test:

@@ -5,13 +5,15 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import PurePath
+from typing import Any
 
+from dataflow_platform.checks.pandera import yaml_schema
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.core.base import Column
 from dataflow_platform.core.dotted_path import load_object
 from dataflow_platform.core.errors import ConfigError
 
-Flavour = Literal["pandas", "polars"]
 FLAVOURS: tuple[Flavour, ...] = ("pandas", "polars")
 
 
@@ -60,8 +62,13 @@ def unsupported(what: str, where: str, fix: str) -> ConfigError:
 
 def declared(path: str) -> Declared:
     """The schema behind ``path``; ConfigError where there is none, or where part of it cannot be run."""
-    schema, flavour = _of_python(path)
-    found = Declared(schema, flavour, str(schema.name or path.rpartition(":")[2]))
+    if path.endswith(yaml_schema.FILES):
+        schema, flavour = yaml_schema.from_yaml(path)
+        title = PurePath(path).stem
+    else:
+        schema, flavour = _of_python(path)
+        title = path.rpartition(":")[2]
+    found = Declared(schema, flavour, str(schema.name or title))
     _refuse_unsupported(found)
     return found
 
@@ -75,12 +82,21 @@ def _of_python(path: str) -> tuple[Any, Flavour]:
         if isinstance(found, module.DataFrameSchema):
             return found, flavour
         if isinstance(found, type) and issubclass(found, module.DataFrameModel):
-            model: Any = found
-            return model.to_schema(), flavour
+            return _of_model(found, path), flavour
     raise ConfigError(
         "pandera.schema", f"'{path}' is no pandera DataFrameSchema or DataFrameModel", where="schema",
         fix="name a schema made with pandera.pandas or pandera.polars",
     )  # fmt: skip
+
+
+def _of_model(model: Any, path: str) -> Any:
+    try:
+        return model.to_schema()
+    except Exception as error:  # pandera looks at a model's fields only now
+        raise ConfigError(
+            "pandera.schema", f"the model '{path}' is none: {type(error).__name__}: {error}"[:500], where="schema",
+            fix="mend the model's fields and checks",
+        ) from error  # fmt: skip
 
 
 _STEPS = "a check changes no data: take it out and use the steps cast, derive or filter"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dataflow_platform.checks.pandera.declared import Flavour, unsupported
+from dataflow_platform.checks.pandera.declared import unsupported
+from dataflow_platform.checks.pandera.flavour import Flavour
 
 
 def wanted_family(dtype: Any, column: str) -> str:

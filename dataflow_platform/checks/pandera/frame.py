@@ -52,7 +52,7 @@ def _check_test(declared: Declared, check: Any, seen: Sequence[Seen], whole: boo
         if len(tests) == len(found):
             return together(tests)
     made = code.Code(check, None, seen, declared.flavour, whole=whole or None)
-    return Test(code.words(check), violation=made.violation, code=(made,))
+    return Test(code.words(check), violation=made.violation, code=(made,), dimension="consistency")
 
 
 def _only_declared(declared: Declared, columns: Sequence[Column]) -> Test:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from dataflow_platform.core import sql
 from dataflow_platform.core.base import Column, Severity
-from dataflow_platform.core.rule import RuleCode
+from dataflow_platform.core.rule import Dimension, RuleCode
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Test:
     code: tuple[RuleCode, ...] = ()
     tolerated: bool = True
     column: str | None = None
+    dimension: Dimension = "validity"
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ def together(tests: Sequence[Test]) -> Test:
         return tests[0]
     code = tuple(each for test in tests for each in test.code)
     message = "; ".join(dict.fromkeys(test.message for test in tests))
+    dimension = tests[0].dimension
     rowwise = [test.violation for test in tests if test.violation is not None]
     if rowwise:
         # A column of a wrong type has no violation: the part on its type says that it was not looked at.
-        return Test(message, violation=" OR ".join(f"({each})" for each in rowwise), code=code)
+        return Test(message, violation=" OR ".join(f"({each})" for each in rowwise), code=code, dimension=dimension)
     if any(test.verdict is None for test in tests):
-        return Test(message, code=code)
+        return Test(message, code=code, dimension=dimension)
     verdicts = " UNION ALL ".join(f"SELECT * FROM ({test.verdict}) AS one" for test in tests)
     verdict = (
         "SELECT CAST(sum(failing) AS BIGINT) AS failing, string_agg(sentence, '; ') AS sentence "

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from dataflow_platform.checks.pandera import code
-from dataflow_platform.checks.pandera.declared import Flavour
+from dataflow_platform.checks.pandera.flavour import Flavour
 from dataflow_platform.checks.pandera.seen import Seen
 from dataflow_platform.core import sql
 from dataflow_platform.core.errors import ConfigError

@@ -53,13 +53,13 @@ def seen(declared: Declared, column: Column, asked: Any = None) -> Seen:
     dtype = declared.schema.dtype or (asked.dtype if asked is not None else None)
     coerced = _coerced(declared, column, asked, dtype)
     default = getattr(asked, "default", None)
-    if default is None or default != default:
-        return coerced
     if type(default).__module__.startswith("polars"):
         raise ConfigError(
             "pandera.unsupported", f"the default of column '{column.name}' is an expression", where=column.name,
             fix="give it as a value",
         )  # fmt: skip
+    if default is None or default != default:
+        return coerced
     filled = f"nullif({coerced.value}, CAST('NaN' AS {coerced.column.type}))" if coerced.is_float else coerced.value
     value = f"coalesce({filled}, {value_for(plain(default), coerced.column)})"
     return Seen(coerced.column, value, coerced.unread, dtype)

@@ -64,7 +64,7 @@ def array(values: Sequence[Any], column: Column, target: "pa.DataType", where: s
     try:
         return _convert(values, column.kind, target)
     except (ValueError, TypeError, ArithmeticError):  # pyarrow's errors are ValueErrors and TypeErrors
-        raise _refused(values, column, target, where) from None
+        raise refused(values, column, target, where) from None
 
 
 def checked_cast(column: Column, given: "pa.Array[Any]", target: "pa.DataType", where: str) -> "pa.Array[Any]":
@@ -229,7 +229,7 @@ def _document(value: Any) -> Any:
 _TEXTS = {NUMBER: _number, "UUID": _uuid, "JSON": _json}
 
 
-def _refused(values: Sequence[Any], column: Column, target: "pa.DataType", where: str) -> DataError:
+def refused(values: Sequence[Any], column: Column, target: "pa.DataType", where: str) -> DataError:
     """The error for the first value that does not fit, in words and without showing it: rows may hold anything."""
     for value in values:
         try:

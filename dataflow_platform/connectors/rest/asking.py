@@ -5,9 +5,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.batches import decode
-from dataflow_platform.connectors.rest.client import Access, Client, place
-from dataflow_platform.connectors.rest.paging import Request
+from dataflow_platform.connectors.rest.client import Client, place
+from dataflow_platform.connectors.rest.request import Request
 from dataflow_platform.core.errors import DataError, DataflowError, TransientError
 from dataflow_platform.core.keyed_client import KeyedClient, Question
 

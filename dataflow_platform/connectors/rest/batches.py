@@ -96,6 +96,11 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
 
 
+def kind_of(value: Any) -> str | None:
+    """The kind of a column whose values are like ``value``; None for null."""
+    return _INFERRED.get(type(value))
+
+
 def settle(
     rows: Sequence[Row], declared: Mapping[str, str], remembered: Mapping[str, str], infer: bool, where: str
 ) -> tuple[Field, ...]:

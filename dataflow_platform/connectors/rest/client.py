@@ -1,19 +1,23 @@
-"""One API over HTTP: requests with retries, redirects and a rate, and the walk from page to page."""
+"""One API over HTTP: requests with retries, redirects, a pace, and credentials that stay at home."""
 
 import asyncio
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from dataflow_platform.connectors.rest import errors
-from dataflow_platform.connectors.rest.batches import Row, decode
-from dataflow_platform.connectors.rest.paging import Answer, Paging, Request, at_path
+from dataflow_platform.connectors.rest.access import Access
+from dataflow_platform.connectors.rest.addresses import RefusedAddressError
+from dataflow_platform.connectors.rest.auth_flows import flow_of
+from dataflow_platform.connectors.rest.budget import budget_of
+from dataflow_platform.connectors.rest.error_rules import ErrorRule
+from dataflow_platform.connectors.rest.outgoing import Outgoing
+from dataflow_platform.connectors.rest.reply import Reply
+from dataflow_platform.connectors.rest.request import Request
+from dataflow_platform.connectors.rest.verdicts import judge
 from dataflow_platform.core.errors import DataflowError
-from dataflow_platform.core.http import RetryPolicy, action, parse_retry_after
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,119 +25,176 @@ if TYPE_CHECKING:
 
 _REDIRECTS = 10
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class Access:
-    """How an API is reached. ``headers`` and ``auth_headers`` go to ``base_url``'s own host and no other."""
 
-    base_url: str
-    headers: Mapping[str, str] = field(repr=False)
-    auth_headers: Mapping[str, str] = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
-    timeout_seconds: float
-    requests_per_second: float | None
-    page_limit: int
-    retry: RetryPolicy
+class SkippedError(Exception):
+    """A rule says that there is nothing to read here."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A successful answer: its body, where it came from, its media type and its ``Link: rel=next``."""
+class _Failed:
+    """A try that may be followed by another: the error if none is left, and the seconds the API asks to wait."""
 
-    status: int
-    body: bytes
-    url: str
-    media_type: str
-    link: str | None
-
-
-@dataclass(frozen=True)
-class Page:
-    """The rows of one page, its number from 1, and the body they were decoded from."""
-
-    number: int
-    rows: list[Row]
-    body: bytes
-    where: str
+    error: DataflowError
+    wait: float | None = None
+    refused: tuple[Outgoing, Reply] | None = field(default=None, repr=False)
+    """Where the API did not believe who asks: what was sent, and what came."""
 
 
 class Client:
-    """GET with everything a patient and discreet client does. Lives on one event loop."""
+    """Asks with everything a patient and discreet client does. Lives on one event loop."""
 
     def __init__(self, access: Access) -> None:
+        from yarl import URL
+
         self._access = access
+        self._home = URL(access.base_url)
+        self._policy = access.policy()
+        self._budget = budget_of(self._home.authority, access.auth.secrets(), access.rate)
+        self._flow = flow_of(access.auth, access)
         self._session: aiohttp.ClientSession | None = None
         self._stack = AsyncExitStack()
-        self._not_before = 0.0
 
     async def close(self) -> None:
         """Close every connection. Safe to call twice."""
         self._session = None
         await self._stack.aclose()
 
-    async def get(self, request: Request, where: str) -> Reply:
-        """The answer to ``request``, tried as often as the policy says; a DataflowError if it is no success."""
-        attempt = 0
+    async def get(self, request: Request, where: str, rules: tuple[ErrorRule, ...] = ()) -> Reply:
+        """The answer to ``request``, tried as often as the policy says; a DataflowError if it is no success.
+
+        Raises SkippedError where a rule says that there is nothing to read.
+        """
+        return await self.read(request, where, lambda reply: reply, rules)
+
+    async def read(
+        self, request: Request, where: str, decode: Callable[[Reply], T], rules: tuple[ErrorRule, ...] = ()
+    ) -> T:
+        """What ``decode`` makes of the answer; a ValueError of it is an answer that came broken, asked for again."""
+        attempt, renewed = 0, False
         while True:
-            answer = await self._once(request, where)
-            if isinstance(answer, Reply):
-                return answer
-            error, retry_after = answer
-            wait = self._access.retry.wait(attempt, retry_after)
+            failed = await self._once(request, where, rules)
+            if isinstance(failed, Reply):
+                try:
+                    return decode(failed)
+                except ValueError:
+                    said = errors.redact(failed.body, self._secrets())
+                    failed = _Failed(errors.not_json(failed.media_type, said, where))
+            if failed.refused:
+                if renewed or not await self._flow.renew(self.plain, *failed.refused):
+                    raise failed.error
+                renewed = True
+                continue
+            wait = self._access.retry.wait(attempt, failed.wait)
             if wait is None:
-                raise error
+                raise failed.error
             await asyncio.sleep(wait)
             attempt += 1
 
-    async def _once(self, request: Request, where: str) -> Reply | tuple[DataflowError, float | None]:
-        """One try: the answer, or the error to raise if no further try is left. Raises what no retry can heal."""
+    async def plain(self, outgoing: Outgoing, where: str) -> Reply:
+        """The answer to a request of an auth flow: to whatever public host, with the connection's credentials not sent.
+
+        A passing failure is tried again; any answer of the server is handed back as it is.
+        """
+        attempt = 0
+        while True:
+            answer = await self._sent(outgoing, where)
+            passing = isinstance(answer, _Failed) or answer.status == 429 or answer.status >= 500
+            if not passing and isinstance(answer, Reply):
+                return answer
+            wait = self._access.retry.wait(attempt, None)
+            if wait is None:
+                if isinstance(answer, _Failed):
+                    raise answer.error
+                return answer
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    def _secrets(self) -> tuple[str, ...]:
+        return (*self._access.secrets, *self._flow.secrets())
+
+    async def _once(self, request: Request, where: str, rules: tuple[ErrorRule, ...]) -> "Reply | _Failed":
+        """One try. Raises what no retry can heal."""
+        url, moved_from = _url(request, where), None
+        request = request.filled()
+        for _ in range(_REDIRECTS):
+            at_home = same_host(self._home, url)
+            outgoing = _outgoing(request, url, at_home, self._access.headers, where)
+            if at_home:
+                outgoing = await self._flow.sign(self.plain, outgoing)
+            answer = await self._paced(outgoing, where)
+            if isinstance(answer, _Failed):
+                return answer
+            if answer.status in (301, 302, 303, 307, 308):
+                moved_from = moved_from or (self._home.host if at_home else None)
+                url = _target(url, answer.headers.get("location"), where)
+                if answer.status == 303 and request.method != "GET":
+                    request = replace(request, method="GET", body=None)
+                continue
+            return self._judged(outgoing, answer, where, rules, None if at_home else moved_from)
+        raise errors.bad_redirect(f"more than {_REDIRECTS} redirects", where)
+
+    async def _paced(self, outgoing: Outgoing, where: str) -> "Reply | _Failed":
+        longest = self._access.retry.longest_wait
+        async with self._budget.turn(longest) as too_long:
+            if too_long is not None:
+                raise errors.budget_spent(too_long, where)
+            answer = await self._sent(outgoing, where)
+            if isinstance(answer, Reply):
+                self._budget.heard(answer.status, answer.headers)
+                if self._access.recorder:
+                    self._access.recorder.note(outgoing, answer)
+            return answer
+
+    def _judged(
+        self, outgoing: Outgoing, reply: Reply, where: str, rules: tuple[ErrorRule, ...], moved: str | None
+    ) -> "Reply | _Failed":
+        said_so = judge(reply, (*rules, *self._access.rules))
+        if said_so.action == "ok":
+            return reply
+        if said_so.action == "skip":
+            raise SkippedError
+        said = errors.redact((said_so.message or "").encode() or reply.body, self._secrets())
+        action = "rejected" if said_so.action == "redirect" else said_so.action
+        error = errors.for_status(action, reply.status, where, said, said_so.wait, moved)
+        if said_so.fix:
+            error.fix = said_so.fix
+        if action == "retry":
+            if said_so.wait is not None and said_so.wait <= self._access.retry.longest_wait:
+                self._budget.block(said_so.wait)
+            return _Failed(error, said_so.wait)
+        if action == "unauthorized" and not moved:
+            return _Failed(error, refused=(outgoing, reply))
+        raise error
+
+    async def _sent(self, outgoing: Outgoing, where: str) -> "Reply | _Failed":
+        """Send one request; what went wrong on the way is told without a word of the query."""
         import aiohttp
 
+        if not self._policy.permits_host(outgoing.url.host or ""):
+            raise errors.private_address(where)
+        session = await self._open()
         try:
-            return await self._follow(request, where)
+            async with session.request(
+                outgoing.method, outgoing.url, headers=outgoing.sent_headers(), data=outgoing.data(),
+                allow_redirects=False,
+            ) as response:  # fmt: skip
+                return await _reply(response)
         except aiohttp.ClientConnectorCertificateError:
             raise errors.certificate(where) from None
         except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, RefusedAddressError):
+                raise errors.private_address(where) from None
             # Of the exception only the system's words are used: its own text and chain may hold the query.
-            return errors.unreachable(error.os_error.strerror or type(error.os_error).__name__, where), None
+            return _Failed(errors.unreachable(error.os_error.strerror or type(error.os_error).__name__, where))
         except TimeoutError:
             seconds = self._access.timeout_seconds
-            return errors.unavailable(f"nothing whole within {seconds:g} seconds", where), None
+            return _Failed(errors.unavailable(f"nothing whole within {seconds:g} seconds", where))
         except aiohttp.InvalidURL:
             raise errors.bad_redirect("the address is malformed", where) from None
         except (aiohttp.ClientError, OSError) as error:
-            return errors.unavailable(f"the connection broke ({type(error).__name__})", where), None
-
-    async def _follow(self, request: Request, where: str) -> Reply | tuple[DataflowError, float | None]:
-        from yarl import URL
-
-        url = URL(request.url).update_query(request.params)
-        home, moved_from = URL(self._access.base_url), None
-        session = await self._open()
-        for _ in range(_REDIRECTS):
-            await self._keep_rate()
-            at_home = same_host(home, url)
-            sent = {**self._access.headers, **self._access.auth_headers} if at_home else {}
-            async with session.get(url, headers=sent, allow_redirects=False) as response:
-                verdict = action(response.status)
-                if verdict == "redirect":
-                    moved_from = moved_from or (home.host if at_home else None)
-                    url = _target(url, response.headers.get("Location"), where)
-                    continue
-                body = await response.read()
-                if verdict == "ok":
-                    following = response.links.get("next")
-                    link = following.get("url") if following else None
-                    media = response.headers.get("Content-Type", "")
-                    return Reply(response.status, body, str(url), media, str(link) if link else None)
-                asked = parse_retry_after(response.headers.get("Retry-After"))
-                said = errors.redact(body, self._access.secrets)
-                moved = None if at_home else moved_from
-                error = errors.for_status(verdict, response.status, where, said, asked, moved)
-                if verdict != "retry":
-                    raise error
-                return error, asked
-        raise errors.bad_redirect(f"more than {_REDIRECTS} redirects", where)
+            return _Failed(errors.unavailable(f"the connection broke ({type(error).__name__})", where))
 
     async def _open(self) -> "aiohttp.ClientSession":
         import aiohttp
@@ -142,19 +203,46 @@ class Client:
             session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
                 headers={"Accept": "application/json"},
+                connector=aiohttp.TCPConnector(resolver=self._policy.resolver(), limit=0),
                 # Without a jar no cookie can follow us to another host either.
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
             self._session = await self._stack.enter_async_context(session)
         return self._session
 
-    async def _keep_rate(self) -> None:
-        rate = self._access.requests_per_second
-        if rate:
-            now = time.monotonic()
-            turn = max(now, self._not_before)
-            self._not_before = turn + 1 / rate
-            await asyncio.sleep(turn - now)
+
+async def _reply(response: "aiohttp.ClientResponse") -> Reply:
+    body = await response.read()
+    # Sentry names a next page also behind the last one, and says that nothing is there.
+    held = {name: link for name, link in response.links.items() if "url" in link and link.get("results") != "false"}
+    links = {name: str(link["url"]) for name, link in held.items()}
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+    return Reply(response.status, headers, body, str(response.url), links, cookies)
+
+
+def _url(request: Request, where: str) -> "URL":
+    from yarl import URL
+
+    filled = request.filled()
+    try:
+        url = URL(filled.url)
+    except ValueError:
+        raise errors.bad_redirect("the address is malformed", where) from None
+    pairs = [(name, text) for name, value in filled.params.items()
+             for text in (value if isinstance(value, list | tuple) else [value])]  # fmt: skip
+    names = {name for name, _ in pairs}
+    kept = [(name, value) for name, value in url.query.items() if name not in names]
+    return url.with_query([*kept, *pairs]) if pairs else url
+
+
+def _outgoing(request: Request, url: "URL", at_home: bool, headers: Mapping[str, str], where: str) -> Outgoing:
+    """``request`` as it is sent to ``url``: nothing but the bare question leaves for another host."""
+    if at_home:
+        return Outgoing(request.method, url, {**headers, **request.headers}, request.body, request.form)
+    if request.body is not None:
+        raise errors.bad_redirect("the body of a request would go to another host", where)
+    return Outgoing(request.method, url)
 
 
 def same_host(home: "URL", url: "URL") -> bool:
@@ -175,81 +263,6 @@ def _target(url: "URL", location: str | None, where: str) -> "URL":
     return target
 
 
-class Walk:
-    """The pages of one stream, in order, one request at a time."""
-
-    def __init__(self, access: Access, first: Request, paging: Paging, records: str | None, exact: bool) -> None:
-        self._access = access
-        self._client = Client(access)
-        self._request: Request | None = paging.first(first)
-        self._paging = paging
-        self._records = records
-        self._exact = exact
-        self._number = 0
-        self._marks: set[bytes] = set()
-        self._last_body = b""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
-    async def next(self) -> Page | None:
-        """The next page, or None after the last one."""
-        if self._request is None:
-            return None
-        self._number += 1
-        where = place(self._request.url, self._number)
-        if self._number > self._access.page_limit:
-            raise errors.too_many_pages(self._access.page_limit, where)
-        reply = await self._client.get(self._request, where)
-        try:
-            body = decode(reply.body, self._exact)
-        except ValueError:
-            said = errors.redact(reply.body, self._access.secrets)
-            raise errors.not_json(reply.media_type, said, where) from None
-        rows = records(body, self._records, where)
-        request = self._paging.after(self._request, Answer(body, reply.url, reply.link, len(rows)))
-        self._guard(request, reply.body, bool(rows), where)
-        self._request = request
-        return Page(self._number, rows, reply.body, where)
-
-    def _guard(self, request: Request | None, body: bytes, has_rows: bool, where: str) -> None:
-        """Refuse to ask for a page twice, or, where pages carry no mark of their own, to get the same one twice."""
-        if request is None:
-            return
-        if request.mark is None:
-            digest = _digest(body)
-            if has_rows and digest == self._last_body:
-                raise errors.loop(where)
-            self._last_body = digest
-            return
-        digest = _digest(request.mark.encode())
-        if digest in self._marks:
-            raise errors.loop(where)
-        self._marks.add(digest)
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
-
-
-def place(url: str, number: int) -> str:
+def place(url: str, number: int, method: str = "GET") -> str:
     """Where an error happened: address and page, never the query, which may hold a key."""
-    return f"GET {re.split('[?#]', url, maxsplit=1)[0]} page {number}"
-
-
-def records(body: Any, path: str | None, where: str) -> list[Row]:
-    """The list of objects at ``path`` of the decoded ``body``; ConfigError ``rest.records`` where there is none."""
-    found = at_path(body, path) if path else body
-    if isinstance(found, list):
-        if all(isinstance(row, dict) for row in found):
-            return found
-        raise errors.no_records(path, "its items are no objects", (), where)
-    parent = body
-    for part in (path or "").split(".")[:-1]:
-        parent = parent.get(part, parent) if isinstance(parent, dict) else parent
-    keys = parent if isinstance(parent, dict) else ()
-    if found is None:
-        raise errors.no_records(path, "there is nothing", keys, where)
-    kind = "an object" if isinstance(found, dict) else "a plain value"
-    raise errors.no_records(path, f"there is {kind}", keys, where)
+    return f"{method} {re.split('[?#]', url, maxsplit=1)[0]} page {number}"

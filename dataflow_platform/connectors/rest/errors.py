@@ -1,6 +1,7 @@
 """What can go wrong with a REST API, in the platform's words; no text here ever holds a secret."""
 
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 from dataflow_platform.core.errors import ConfigError, DataError, DataflowError, TransientError
 from dataflow_platform.core.http import Action
@@ -35,12 +36,17 @@ _STATUS: dict[Action, tuple[type[ConfigError] | type[TransientError], str, str, 
 """Error class, code, what and fix of every answer that is no success."""
 
 
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with every secret replaced, also where it is percent-encoded."""
+    for secret in sorted((secret for secret in secrets if secret), key=len, reverse=True):
+        for written in {secret, quote(secret, safe=""), quote_plus(secret)}:
+            text = text.replace(written, "***")
+    return text
+
+
 def redact(body: bytes, secrets: Iterable[str]) -> str:
     """The start of ``body`` on one line with every secret replaced: an API may repeat the key it was sent."""
-    text = body.decode("utf-8", "replace")
-    for secret in sorted((secret for secret in secrets if secret), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    line = " ".join(text.split())
+    line = " ".join(hidden(body.decode("utf-8", "replace"), secrets).split())
     return line[:200] + ("..." if len(line) > 200 else "")
 
 
@@ -88,6 +94,72 @@ def certificate(where: str) -> ConfigError:
 def bad_redirect(problem: str, where: str) -> ConfigError:
     """A redirect that cannot be followed."""
     return ConfigError("rest.redirect", problem, where=where, fix="set base_url and path to the final address")
+
+
+def private_address(where: str) -> ConfigError:
+    """The address lies in a private network, on this machine, or on this link."""
+    return ConfigError(
+        "rest.private_address",
+        "the address leads into a private network, where connections may not ask unless they say so",
+        where=where,
+        fix="if it is meant, list the address or network under the connection's allow_hosts",
+    )
+
+
+def budget_spent(seconds: float, where: str) -> TransientError:
+    """The API, or the rate, lets nobody ask for a while."""
+    return TransientError(
+        "rest.budget_spent",
+        f"no request may be sent for another {seconds:.0f} seconds",
+        where=where,
+        fix="run it again after that time, or set a higher rate if the API allows it",
+        retry_after=seconds,
+    )
+
+
+def no_token(status: int, said: str, where: str) -> ConfigError:
+    """A login, or a request for a token, gave none."""
+    return ConfigError(
+        "rest.no_token",
+        f"no token was given: status {status}" + (f", '{said}'" if said else ""),
+        where=where,
+        fix="check the credentials, the token's address and scope, and token_path",
+    )
+
+
+def bad_key(problem: str, where: str) -> ConfigError:
+    """A key that cannot be used as it is."""
+    return ConfigError("rest.key", problem, where=where, fix="check auth and the variable its key is read from")
+
+
+def no_job(name: str, path: str, where: str) -> ConfigError:
+    """The answer to the creation of a job lacks what the job is called."""
+    return ConfigError(
+        "rest.job",
+        f"the answer to the job's creation has no '{name}' at '{path}'",
+        where=where,
+        fix="check job.values against the API's manual",
+    )
+
+
+def job_failed(status: str, said: str, where: str) -> TransientError:
+    """The API gave the job up."""
+    return TransientError(
+        "rest.job_failed",
+        f"the export ended as '{status}'" + (f": '{said}'" if said else ""),
+        where=where,
+        fix="run it again; if it is always so, ask for less at once (cursor.slice)",
+    )
+
+
+def job_late(seconds: float, status: str, where: str) -> TransientError:
+    """The job takes too long."""
+    return TransientError(
+        "rest.job_late",
+        f"the export is not done after {seconds:g} seconds; its status is '{status}'",
+        where=where,
+        fix="raise job.timeout_seconds, or ask for less at once (cursor.slice)",
+    )
 
 
 def not_json(media_type: str, said: str, where: str) -> TransientError:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataflow_platform.connectors.rest.batches import Field, InexactError, batch, decode, schema
-from dataflow_platform.connectors.rest.client import Page, Walk, records
+from dataflow_platform.connectors.rest.batches import Field, InexactError, Row, batch, schema
+from dataflow_platform.connectors.rest.overflow import fitted
+from dataflow_platform.connectors.rest.reading import Pages
+from dataflow_platform.connectors.rest.walk import Page
 from dataflow_platform.core import injection
 from dataflow_platform.core.errors import TransientError
 
@@ -24,7 +26,7 @@ class Prefetch:
     future (and so let go of the interpreter lock).
     """
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Pages) -> None:
         self._walk = walk
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,15 +95,15 @@ class PageStream:
     def __init__(
         self,
         start: Callable[[], Prefetch],
-        records_path: str | None,
         fields: Sequence[Field],
         first: Prefetch | None,
         sample: Sequence[Page],
+        overflow: str | None = None,
     ) -> None:
         self._start = start
-        self._records_path = records_path
         self._fields = fields
         self._arrow = schema(fields)
+        self._overflow = overflow
         self._lock = threading.Lock()
         self._first = (first, list(sample)) if first else None
         self._open: list[Prefetch] = [first] if first else []
@@ -142,7 +144,7 @@ class PageStream:
         try:
             pages, sample = self._begin()
             while page := sample.pop(0) if sample else pages.take():
-                self.bytes += len(page.body)
+                self.bytes += page.size
                 self.rows += len(page.rows)
                 yield _numbered(self._batch(page), page.number)
                 injection.reach("batch_read")
@@ -153,10 +155,12 @@ class PageStream:
 
     def _batch(self, page: Page) -> "pa.RecordBatch":
         try:
-            return batch(page.rows, self._fields, self._arrow, page.where)
+            return batch(self._fitted(page.rows), self._fields, self._arrow, page.where)
         except InexactError:
-            rows = records(decode(page.body, exact=True), self._records_path, page.where)
-            return batch(rows, self._fields, self._arrow, page.where)
+            return batch(self._fitted(page.exact()), self._fields, self._arrow, page.where)
+
+    def _fitted(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return fitted(rows, self._fields, self._overflow) if self._overflow else rows
 
 
 def _numbered(rows: "pa.RecordBatch", number: int) -> "pa.RecordBatch":

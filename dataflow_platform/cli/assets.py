@@ -1,0 +1,45 @@
+"""Finds the table behind the name of an asset, for commands that read one."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow_platform.core.base import Destination, Table
+from dataflow_platform.core.errors import ConfigError, unknown_name
+from dataflow_platform.core.sql import qualified
+
+if TYPE_CHECKING:
+    from dataflow_platform.pipeline.loader import Loaded
+
+
+@dataclass(frozen=True)
+class LoadedAsset:
+    """The table of a stream and the destination it is in."""
+
+    pipeline: str
+    stream: str
+    table: Table
+    destination: Destination
+
+
+def loaded_asset(loaded: "Loaded", name: str) -> LoadedAsset:
+    """The asset called ``schema.table`` (or ``schema/table``); ConfigError ``asset.unknown``."""
+    known = {f"{each.asset.table.schema}.{each.asset.table.name}": each for each in loaded.built.streams}
+    wanted = name.replace("/", ".").lower()
+    for told, stream in known.items():
+        if told.lower() == wanted:
+            destination = stream.target.destination()
+            return LoadedAsset(stream.asset.pipeline.name, stream.asset.spec.name, stream.asset.table, destination)
+    raise unknown_name("asset", name, known, "write schema.table, such as raw.flights")
+
+
+def refuse_absent(connection: Any, schema: str, table: str) -> None:
+    """ConfigError ``table.missing`` where the asset was never loaded."""
+    import duckdb
+
+    try:
+        connection.execute(f"DESCRIBE FROM {qualified(schema, table)}").fetchall()
+    except duckdb.CatalogException as error:
+        raise ConfigError(
+            "table.missing", f"there is no table {schema}.{table} yet", where=f"{schema}.{table}",
+            fix="load it first: dataflow run PIPELINE",
+        ) from error  # fmt: skip
