@@ -8,7 +8,17 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import large_table, load_strategies, merges, moves, reconciliation, schema_checks, start_up, steps
+from benchmarks import (
+    large_table,
+    load_strategies,
+    merges,
+    moves,
+    profiling,
+    reconciliation,
+    schema_checks,
+    start_up,
+    steps,
+)  # fmt: skip
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -30,7 +40,7 @@ def main() -> None:
     reconciled = reconciliation.run(copies, options.rounds)
     stepped = steps.run(rows, options.rounds, 10 * rows if options.large else 0)
     checked = _of_schemas(schema_checks.run(8 * rows if options.large else rows, options.rounds))
-    judged = f"{stepped}\n\n{checked}"
+    judged = f"{stepped}\n\n{checked}\n\n{profiling.run(options.scale, options.rounds)}"
     started = start_up.run(options.rounds)
     PAGE.write_text(_page(options.rounds, rows, moved, merged, loaded, reconciled, judged, started))
     print(PAGE.read_text())
