@@ -107,6 +107,8 @@ def test_a_row_stays_where_a_broken_rule_only_counts(warehouse: Any) -> None:
     assert found(staged) == {"positive": (False, 3, True), "in_range_n": (False, 2, False)}
     # Rows 4 and 5 are below 0 and go; 2 and 3 only break the rule that counts.
     assert table(warehouse, "SELECT id FROM raw.t ORDER BY id") == [(1,), (2,), (3,)]
+    # Row 5 was known to be bad only when its rules were judged one by one: its source's values are kept all the same.
+    assert table(warehouse, "SELECT count(*), count(source_values) FROM raw._dataflow_quarantine") == [(2, 2)]
 
 
 def test_more_rules_than_a_mask_has_bits(warehouse: Any) -> None:

@@ -91,7 +91,7 @@ def test_what_is_drafted_of_orders(tmp_path: Path) -> None:
     assert rules_of(found, "email") == {
         "not_null": {},
         "unique": {},
-        "matches": {"pattern": r"[^@\s]+@[^@\s]+\.[^@\s]+"},
+        "matches": {"pattern": r"[^@ ]+@[^@ ]+\.[^@ ]+"},
     }
     assert rules_of(found, "state") == {"not_null": {}, "isin": {"values": ["open", "shut"]}}
     # 0.0 to 598.5: the next round numbers around them. Different amounts are chance, not a key.
