@@ -20,7 +20,7 @@ from typing import Any
 from dataflow_platform.connectors._protocol import faults
 from dataflow_platform.core.errors import ConfigError
 
-KINDS = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", "DECIMAL(p,s)", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "JSON")
+KINDS = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", "DECIMAL(p,s)", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB", "JSON")
 """The types a column may be declared with. JSON is any value's JSON text, in a VARCHAR column."""
 DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),(\d{1,2})\)")
 _TEXTS = frozenset({"VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMPTZ"})

@@ -117,10 +117,13 @@ class Program:
 
     def tail(self) -> str:
         """What the program said last on its standard error: a few lines, without secrets."""
-        text = b"\n".join(self._tail).decode("utf-8", "replace")
+        return self.without_secrets(b"\n".join(self._tail).decode("utf-8", "replace"))[-_TAIL_BYTES:].strip()
+
+    def without_secrets(self, text: str) -> str:
+        """``text`` with what must not be shown taken out."""
         for secret in sorted(self.call.hidden, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text[-_TAIL_BYTES:].strip()
+        return text
 
     def close(self) -> None:
         """End the program and everything it started. Safe to call twice, and from another thread."""

@@ -20,16 +20,23 @@ _ROWS, _BYTES = 10_000, 8 << 20
 
 @dataclass(frozen=True)
 class Declared:
-    """The program says what columns the records from here on have, as a JSON schema."""
+    """The program says what columns the records from here on have: as a JSON schema, or by their kinds."""
 
     schema: Mapping[str, Any]
+    kinds: Mapping[str, str] | None = None
+
+    def fields(self, conversation: "Conversation", declared: Mapping[str, str]) -> tuple[Field, ...]:
+        """The columns; what a person ``declared`` wins."""
+        if self.kinds is not None:
+            return settled(conversation.bridge, conversation.stream, {**self.kinds, **declared})
+        return fields_of(conversation.bridge, conversation.stream, self.schema, declared)
 
 
 @dataclass(frozen=True)
 class Reached:
-    """The program says where it stands, all records before it included."""
+    """The program says where it stands, all records before it included: a text, which keeps every digit."""
 
-    position: Any
+    position: str
 
 
 Event = Row | Declared | Reached
@@ -47,6 +54,10 @@ class Conversation(ABC):
     @abstractmethod
     def events(self) -> Iterator[Event]:
         """The messages until the program has ended well; a DataflowError where it did not."""
+
+    def notes(self) -> Mapping[str, str]:
+        """What a person may want to know of the run."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:
@@ -71,9 +82,10 @@ class Reading:
         self.error: Exception | None = None
         self.rows = 0
         self.bytes = 0
-        self.position: Any = None
+        self.position: str | None = None
         """Where the last run said it stands; None where it did not say."""
-        self.reached: Callable[[Any], None] = lambda position: None
+        self.ended: Callable[[str | None, Conversation], None] = lambda position, conversation: None
+        """Called when a run has ended well, with what it said last."""
         self._first: tuple[Conversation, Iterator[Event], list[Event]] | None = None
         try:
             self.fields = self._settled(remembered)
@@ -87,7 +99,7 @@ class Reading:
         for event in events:
             if isinstance(event, Declared):
                 self._first = conversation, events, early
-                return fields_of(conversation.bridge, conversation.stream, event.schema, self._declared)
+                return event.fields(conversation, self._declared)
             if not isinstance(event, Reached):
                 raise faults.no_schema(conversation.bridge, conversation.stream)
             early.append(event)
@@ -131,8 +143,7 @@ class Reading:
                 self._note(event)
             yield from self._filled(conversation, events)
             # Only a run that ended well says where the next load begins.
-            if self.position is not None:
-                self.reached(self.position)
+            self.ended(self.position, conversation)
         except Exception as error:
             self.error = error
             raise
@@ -169,7 +180,7 @@ class Reading:
 
     def _hold_to(self, event: Declared, conversation: Conversation) -> None:
         """Columns may be told again, and left out; a new one or another type would change rows already handed on."""
-        told = fields_of(conversation.bridge, conversation.stream, event.schema, self._declared)
+        told = event.fields(conversation, self._declared)
         known = {field.name: field.kind for field in self.fields}
         for field in told:
             if field.name not in known:

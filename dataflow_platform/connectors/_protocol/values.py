@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ _LONG_NUMBER = b"0" * 16
 _ZONE = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})$")
 _WORDS: dict[type, str] = {
     bool: "a boolean", int: "an integer", float: "a fraction", Decimal: "a fraction", str: "a text",
-    dict: "an object", list: "a list",
+    dict: "an object", list: "a list", date: "a date", datetime: "a time", bytes: "bytes",
 }  # fmt: skip
 _UNFIT = (ValueError, TypeError, OverflowError, InvalidOperation)  # pyarrow's errors are ValueErrors, TypeErrors
 
@@ -53,6 +54,7 @@ def schema(fields: Iterable[Field]) -> "pa.Schema":
         "DATE": pa.date32(),
         "TIMESTAMP": pa.timestamp("us"),
         "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+        "BLOB": pa.binary(),
     }
 
     def arrow(kind: str) -> pa.DataType:
@@ -119,6 +121,13 @@ def _convert(values: list[Any], kind: str, target: "pa.DataType") -> "pa.Array[A
         return pa.array(_each(_decimal, values), target)
     if kind in ("DATE", "TIMESTAMP", "TIMESTAMPTZ") and types == {str}:
         return _moments(values, kind, target)
+    if (kind, types) in (("DATE", {date}), ("BLOB", {bytes})):
+        return pa.array(values, target)
+    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and types == {datetime}:
+        # Arrow takes a time with a zone for its UTC time, whatever the column says.
+        if any(value is not None and (value.tzinfo is None) != (kind == "TIMESTAMP") for value in values):
+            raise ValueError("a time with and one without a zone")
+        return pa.array(values, target)
     raise TypeError(kind)
 
 

@@ -7,7 +7,7 @@ from dataflow_platform.connectors._protocol import faults
 from dataflow_platform.connectors._protocol.handing_over import HandedOver
 from dataflow_platform.connectors._protocol.program import Program
 from dataflow_platform.connectors._protocol.reading import Conversation, Declared, Event, Reached
-from dataflow_platform.connectors._protocol.values import decode
+from dataflow_platform.connectors._protocol.values import decode, json_text
 
 
 class TapRun(Conversation):
@@ -35,6 +35,15 @@ class TapRun(Conversation):
                 yield event
         self._program.finish()
 
+    def notes(self) -> Mapping[str, str]:
+        """Records that were skipped, and a version that was not activated."""
+        told = {}
+        if self.skipped:
+            told["skipped"] = f"{self.skipped} records of streams that were not selected"
+        if self.versions:
+            told["activate_version"] = f"the tap asked to activate version {self.versions[-1]}: not done"
+        return told
+
     def close(self) -> None:
         """End the tap and remove what was handed over."""
         self._program.close()
@@ -56,7 +65,7 @@ class TapRun(Conversation):
         if kind == "STATE":
             if "value" not in message:
                 raise self._garbage("a STATE without `value`")
-            return Reached(message["value"])
+            return Reached(json_text(message["value"]))
         if kind == "SCHEMA":
             schema = message.get("schema")
             if not isinstance(schema, dict):

@@ -6,17 +6,16 @@ from typing import Any, ClassVar, Literal
 
 import duckdb
 import orjson
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from dataflow_platform.connectors._protocol import faults
-from dataflow_platform.connectors._protocol.handing_over import HandedOver, hidden_texts, with_secrets
+from dataflow_platform.connectors._protocol.handing_over import HandedOver, with_secrets
 from dataflow_platform.connectors._protocol.kinds import DECLARED, parse_kind
 from dataflow_platform.connectors._protocol.program import Call, Program, words_of
-from dataflow_platform.connectors._protocol.reading import Reading
-from dataflow_platform.connectors._protocol.values import json_text
+from dataflow_platform.connectors._protocol.source import ProgramSource, scan
 from dataflow_platform.connectors.singer.catalog import names_in, selecting, streams_of, table_of
 from dataflow_platform.connectors.singer.messages import TapRun
-from dataflow_platform.core.base import ConnectorFacts, Scan, Source, Spec, State, Stream
+from dataflow_platform.core.base import ConnectorFacts, Scan, Spec, State, Stream
 from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, DataError
 from dataflow_platform.core.paths import resolve
@@ -42,11 +41,10 @@ class SingerStream(Spec):
         return {name: parse_kind(name, kind) for name, kind in columns.items()}
 
 
-class Singer(Source):
+class Singer(ProgramSource):
     """A Singer tap: a program that writes records as JSON lines, installed apart from this one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
+    bridge: ClassVar[str] = "singer"
     facts: ClassVar[ConnectorFacts] = ConnectorFacts(
         title="Singer tap",
         family="saas",
@@ -55,24 +53,12 @@ class Singer(Source):
         "loopback server; any other tap is as good as its makers made it",
         extra="singer",
     )
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"secrets"})
     StreamOptions: ClassVar[type[Spec]] = SingerStream
 
     command: str = Field(
         description="The tap's program with its arguments, such as `.taps/bin/tap-github`. Install each tap into an "
         "environment of its own: taps pin what they need. It gets PATH, HOME, locale and proxies of our environment "
         "and nothing else."
-    )
-    config: dict[str, Any] = Field(
-        default_factory=dict, repr=False, description="The tap's settings as its documentation names them, but secrets."
-    )
-    secrets: dict[str, str] = Field(
-        default_factory=dict, repr=False,
-        description='Settings that are secret, each from the environment: `api_key: "{{ env.NAME }}"`. A dotted name '
-        "goes into an inner object. Shown nowhere, also where the tap prints them.",
-    )  # fmt: skip
-    environment: dict[str, str] = Field(
-        default_factory=dict, repr=False, description="Further environment variables of the tap; no secrets."
     )
     catalog: str | None = Field(
         default=None, description="Path of a catalog file; absent: the tap is asked with `--discover` before each load."
@@ -86,16 +72,11 @@ class Singer(Source):
         default="refuse",
         description="What happens to a record of another stream: the load fails, or it is skipped and counted.",
     )
-    idle_seconds: float = Field(
-        default=3600,
-        gt=0,
-        description="A tap that sends nothing for so long is ended; the load fails and may be retried.",
-    )
 
     def test_connection(self) -> str:
         """Ask the tap what it offers; where it cannot be asked, see that it is there."""
         self.run_prepare()
-        call = self._call()
+        call = self.call()
         if self.selection == "none" and self.catalog is None:
             return f"Singer tap {call.name}, not asked"
         return f"Singer tap {call.name}, {len(self._streams())} streams"
@@ -124,9 +105,7 @@ class Singer(Source):
         """
         self.run_prepare()
         options = _options(stream)
-        _refuse_upper_bound(stream, state)
-        stored = {} if state.window else dict(state.position)
-        call, catalog, called = self._call(), None, options.stream
+        call, catalog, called = self.call(), None, options.stream
         if self.selection != "none":
             whole = self._catalog()
             known = streams_of(whole, call.name)
@@ -135,35 +114,11 @@ class Singer(Source):
             called = names_in(known[options.stream])
             chosen = {"replication-method": options.replication_method, "replication-key": options.replication_key}
             catalog = selecting(whole, options.stream, {name: value for name, value in chosen.items() if value})
-        runs: list[TapRun] = []
 
-        def start() -> TapRun:
-            runs.append(self._run(call, catalog, stored.get("state"), called))
-            return runs[-1]
+        def start(bookmark: str | None, remembered: Mapping[str, str]) -> TapRun:
+            return self._run(call, catalog, bookmark, called)
 
-        reading = Reading(start, options.columns, stored.get("columns", {}))
-        position: dict[str, Any] = dict(state.position)
-        notes: dict[str, str] = {}
-        if not state.window:
-            position["columns"] = {field.name: field.kind for field in reading.fields}
-
-        def reached(told: Any) -> None:
-            if not state.window:
-                position["state"] = json_text(told)  # a text keeps every digit
-            if runs[-1].skipped:
-                notes["skipped"] = f"{runs[-1].skipped} records of streams that were not selected"
-            if runs[-1].versions:
-                notes["activate_version"] = f"the tap asked to activate version {runs[-1].versions[-1]}: not done"
-
-        reading.reached = reached
-        return Scan(
-            connection.from_arrow(reading),
-            position,
-            rows_read=reading.rows_read,
-            bytes_read=lambda: reading.bytes,
-            close=reading.close,
-            notes=notes,
-        )
+        return scan("singer", connection, stream, state, options.columns, start)
 
     def _run(self, call: Call, catalog: Mapping[str, Any] | None, bookmark: str | None, stream: str) -> TapRun:
         handed = HandedOver()
@@ -179,12 +134,12 @@ class Singer(Source):
             raise
 
     def _streams(self) -> dict[str, Mapping[str, Any]]:
-        return streams_of(self._catalog(), self._call().name)
+        return streams_of(self._catalog(), self.call().name)
 
     def _catalog(self) -> Mapping[str, Any]:
         if self.catalog is not None:
             return _catalog_file(resolve(self.catalog))
-        call, handed = self._call(), HandedOver()
+        call, handed = self.call(), HandedOver()
         try:
             config = handed.secret("config", with_secrets(self.config, self.secrets))
             program = Program(call, ["--config", config, "--discover"], handed.descriptors)
@@ -197,24 +152,11 @@ class Singer(Source):
             handed.close()
         return _catalog_of(text, call.name)
 
-    def _call(self) -> Call:
-        hidden = hidden_texts(self.config, self.secrets)
-        return Call("singer", words_of("singer", self.command), self.environment, hidden, self.idle_seconds)
-
 
 def _options(stream: Stream) -> SingerStream:
     if isinstance(stream.options, SingerStream):
         return stream.options
     raise TypeError(f"stream '{stream.name}' has the options of another source: {type(stream.options).__name__}")
-
-
-def _refuse_upper_bound(stream: Stream, state: State) -> None:
-    if state.until is not None:
-        # The tap's own bookmark passes the rows that would wait above the bound: they would never come again.
-        raise ConfigError(
-            "singer.upper_bound", f"stream '{stream.name}': a tap keeps its own bookmark, no upper bound holds it back",
-            where="upper_bound", fix="leave upper_bound out, or set the tap's own end date in its config",
-        )  # fmt: skip
 
 
 def _catalog_file(path: Path) -> Mapping[str, Any]:
