@@ -75,6 +75,7 @@ def _tell(file: str, failing: list[int]) -> None:
 def write_rows(file: Path, rows: int) -> None:
     """The table: some 1 in 100 rows breaks a rule."""
     with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(
             "COPY (SELECT i AS id, CAST(i * 7919 % 100000 AS DOUBLE) / 100 AS amount, CAST(i % 50 AS INTEGER) AS "
             f"quantity, 'AB' || (i % 9973) || 'X' AS code, {COUNTRIES}[1 + i % 8] AS country, DATE '2020-01-01' + "
@@ -101,7 +102,7 @@ def run(rows: int, rounds: int, ibis: str | None = None) -> str:
             measure_command(words, {"PYTHONPATH": root}, folder)
             answer = json.loads(Path(f"{file}.ibis").read_text())
             found[IBIS], told[IBIS] = [Measured(*answer["took"])], answer["told"]
-        return _table(found, told)
+        return f"{rows:,} rows.\n\n{_table(found, told)}"
     finally:
         shutil.rmtree(folder)
 

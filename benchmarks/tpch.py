@@ -20,10 +20,19 @@ DECLARED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 
 def csv(folder: Path, scale: float) -> Path:
     """The rows as CSV with a header line."""
+    return _written(folder, scale, "csv")
+
+
+def parquet(folder: Path, scale: float) -> Path:
+    """The rows as a Parquet file."""
+    return _written(folder, scale, "parquet")
+
+
+def _written(folder: Path, scale: float, kind: str) -> Path:
     program = Path(sys.executable).with_name("tpchgen-cli")
-    words = [str(program), "csv", "-s", f"{scale:g}", "--tables", "lineitem", "--output-dir", str(folder)]
+    words = [str(program), kind, "-s", f"{scale:g}", "--tables", "lineitem", "--output-dir", str(folder)]
     subprocess.run(words, check=True, capture_output=True)
-    return folder / "lineitem.csv"
+    return folder / f"lineitem.{kind}"
 
 
 def into_postgres(running: Running, file: Path) -> int:

@@ -1,21 +1,24 @@
 """Check ``functional_dependency``."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import Field
 
-from dataflow_platform.checks import as_list, column_of, family, rule, rule_names
+from dataflow_platform.checks import RowCheck, as_list, column_of, family, rule, rule_names
 from dataflow_platform.core import sql
-from dataflow_platform.core.base import Check, Column, Rule
+from dataflow_platform.core.base import Column, Rule
+from dataflow_platform.core.rule import Dimension
 
 
-class FunctionalDependency(Check):
+class FunctionalDependency(RowCheck):
     """Columns that determine others: rows of one postal code have one city. The most frequent value is taken for right.
 
     It looks at the rows of one load. Where two values are equally frequent nobody knows which is right: no row is
     marked, and a rule of its own, `..._undecided`, counts the rows of such groups.
     """
+
+    dimension: ClassVar[Dimension] = "consistency"
 
     columns: str | list[str] = Field(
         min_length=1,
@@ -40,7 +43,7 @@ class FunctionalDependency(Check):
         found = [
             rule(
                 self, name, f"{column} is not what rows of the same {', '.join(key)} have", column=column,
-                violation=_deviates(key, _comparable(column_of(column, columns))),
+                violation=_deviates(key, _comparable(column_of(column, columns))), shows=(*key, column),
             )
             for name, column in zip(names, determined, strict=True)
         ]  # fmt: skip
@@ -59,7 +62,7 @@ class FunctionalDependency(Check):
         )
         message = f"rows of the same {', '.join(key)} differ, and no value is the most frequent"
         rows = f"SELECT * FROM staged WHERE ({names}) IN (SELECT ({names}) FROM ({groups}) AS undecided)"
-        return replace(rule(self, name, message, verdict=verdict), rows=rows)
+        return rule(self, name, message, verdict=verdict, rows=rows, shows=(*key, *determined))
 
 
 def _comparable(column: Column) -> str:

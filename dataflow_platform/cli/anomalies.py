@@ -33,7 +33,7 @@ def anomalies(
     found: a check that stops a load is declared in the pipeline.
     """
     from dataflow_platform import definitions
-    from dataflow_platform.cli.assets import loaded_asset, refuse_absent
+    from dataflow_platform.cli.assets import loaded_asset, opened
     from dataflow_platform.core.anomaly.words import explained
     from dataflow_platform.core.errors import ConfigError
 
@@ -44,8 +44,7 @@ def anomalies(
         )  # fmt: skip
     judge = _detector(detector, settings)
     found = loaded_asset(definitions.load(), asset)
-    with found.destination.reader() as connection:
-        refuse_absent(connection, found.table.schema, found.table.name)
+    with opened(found) as connection:
         if metric is not None:
             series, name = _of_loads(found, metric, column), " of ".join(filter(None, (metric, column)))
         else:

@@ -1,13 +1,17 @@
 """Finds the table behind the name of an asset, for commands that read one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataflow_platform.core.base import Destination, Table
 from dataflow_platform.core.errors import ConfigError, unknown_name
 from dataflow_platform.core.sql import qualified
 
 if TYPE_CHECKING:
+    import duckdb
+
     from dataflow_platform.pipeline.loader import Loaded
 
 
@@ -32,14 +36,20 @@ def loaded_asset(loaded: "Loaded", name: str) -> LoadedAsset:
     raise unknown_name("asset", name, known, "write schema.table, such as raw.flights")
 
 
-def refuse_absent(connection: Any, schema: str, table: str) -> None:
-    """ConfigError ``table.missing`` where the asset was never loaded."""
+@contextmanager
+def opened(found: LoadedAsset) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection that reads the asset's table; ConfigError ``table.missing`` where it was never loaded."""
     import duckdb
 
-    try:
-        connection.execute(f"DESCRIBE FROM {qualified(schema, table)}").fetchall()
-    except duckdb.CatalogException as error:
-        raise ConfigError(
-            "table.missing", f"there is no table {schema}.{table} yet", where=f"{schema}.{table}",
-            fix="load it first: dataflow run PIPELINE",
-        ) from error  # fmt: skip
+    name = f"{found.table.schema}.{found.table.name}"
+    with found.destination.reader() as connection:
+        # The engine's own bar would stand among what is printed.
+        connection.execute("SET enable_progress_bar = false")
+        try:
+            connection.execute(f"DESCRIBE FROM {qualified(found.table.schema, found.table.name)}").fetchall()
+        except duckdb.CatalogException as error:
+            raise ConfigError(
+                "table.missing", f"there is no table {name} yet", where=name,
+                fix=f"load it first: dataflow run {found.pipeline}",
+            ) from error  # fmt: skip
+        yield connection

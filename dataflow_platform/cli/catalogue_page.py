@@ -102,7 +102,8 @@ def catalogue_sections() -> Iterator[str]:
         yield f"| [{name}](#{name}) | {spec.title} | {spec.category} | {len(spec.streams)} | {spec.source.label} |"
     yield (
         "\n`contract`: held against the vendor's machine-readable description by a program; no server was reached. "
-        "`unverified`: read in the vendor's documentation and never tried.\n"
+        "`unverified`: held against nothing, and never tried; the vendor's page to compare it with is named, and a "
+        "note says how it was written.\n"
     )
     for name, kind in found.items():
         yield from connector_sections(name, kind)
@@ -112,6 +113,7 @@ def connector_sections(name: str, kind: Any) -> Iterator[str]:
     """What a reader wants to know of one connector: where its facts are from, what to set, what can be read."""
     from dataflow_platform.cli.reference import field_table
     from dataflow_platform.connectors.rest.declared import DeclaredApi
+    from dataflow_platform.connectors.rest.openapi_evidence import written
 
     spec = kind.spec
     yield f"## {name}\n"
@@ -119,6 +121,10 @@ def connector_sections(name: str, kind: Any) -> Iterator[str]:
     noted = f"; {spec.source.note}" if spec.source.note else ""
     yield f"- documentation: {spec.docs}"
     yield f"- facts: {spec.source.label}, {spec.source.source}, {spec.source.checked}{noted}"
+    if (evidence := written().get(name)) is not None and spec.source.label == "contract":
+        yield f"- held against `{evidence.description}`: {evidence.held} facts hold, none is contradicted"
+        if evidence.unsaid:
+            yield f"- not told by it: {', '.join(f'`{place}`' for place in evidence.unsaid)}"
     if spec.scopes:
         yield f"- least rights: {spec.scopes}"
     secrets = ", ".join(f"`{field}`" for field in sorted(kind.secret_fields))

@@ -10,10 +10,12 @@ import dagster as dg
 def check() -> None:
     """Build every definition below the defs folder; exits with 1 where one does not build."""
     from dataflow_platform import definitions
+    from dataflow_platform.governance.check_columns import unknown_columns
 
     loaded = definitions.load()
     defs = definitions.build(loaded)
-    problems = list(dict.fromkeys([*map(str, loaded.built.problems), *_broken_components(defs)]))
+    found = [*loaded.built.problems, *unknown_columns(loaded)]
+    problems = list(dict.fromkeys([*map(str, found), *_broken_components(defs)]))
     for problem in problems:
         click.echo(f"{problem}\n", err=True)
     if problems:

@@ -48,14 +48,16 @@ def infer(stream: str, as_: str, rows: int, out: Path | None) -> None:
 
 @contract.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "as_", type=click.Choice(["yaml", "pandera"]), default="yaml", help="What is written.")
 @click.option("--schema", help="Schema of the tables that foreign keys lead to; that of the contract's first server.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file; else printed.")
-def import_(file: Path, schema: str | None, out: Path | None) -> None:
-    """Write the streams of the data contract FILE (*.odcs.yaml, version 3) as YAML of a pipeline: keys and checks.
+def import_(file: Path, as_: str, schema: str | None, out: Path | None) -> None:
+    """Write the streams of the data contract FILE (*.odcs.yaml, version 3) as YAML of a pipeline, or as Pandera models.
 
     What a pipeline has no word for (prices, teams, rules of other tools...) is named, and stays in FILE:
     `dataflow contract export --into FILE` changes there what the pipeline declares, and nothing else.
     """
+    from dataflow_platform.governance.odcs_as_pandera import as_models
     from dataflow_platform.governance.odcs_as_yaml import as_streams
     from dataflow_platform.governance.odcs_document import read_contract
     from dataflow_platform.governance.odcs_import import import_contract
@@ -63,7 +65,11 @@ def import_(file: Path, schema: str | None, out: Path | None) -> None:
     described = read_contract(file)
     servers = [each for each in described.get("servers") or [] if each.get("schema")]
     imported = import_contract(described, schema or str(servers[0]["schema"] if servers else "raw"))
-    text = as_streams(imported, file.name)
+    left_out: list[str] = []
+    if as_ == "yaml":
+        text = as_streams(imported, file.name)
+    else:
+        text, left_out = as_models(imported, file.name)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -72,6 +78,8 @@ def import_(file: Path, schema: str | None, out: Path | None) -> None:
     click.echo(f"{out}: {len(imported.streams)} streams, {checks} checks")
     for name in imported.kept:
         click.echo(f"kept in {file.name} only: {name}")
+    for name in left_out:
+        click.echo(f"in no model, to be written in YAML: {name}")
 
 
 @contract.command()

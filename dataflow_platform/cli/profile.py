@@ -23,15 +23,14 @@ def profile(asset: str, as_json: bool, html: Path | None) -> None:
     kept in `_dataflow_quality`, and what moved since the last one is told. Masked columns are shown as they are stored.
     """
     from dataflow_platform import definitions
-    from dataflow_platform.cli.assets import loaded_asset, refuse_absent
+    from dataflow_platform.cli.assets import loaded_asset, opened
     from dataflow_platform.core.sql import qualified
     from dataflow_platform.engine import profile as profiling
     from dataflow_platform.engine import profile_history
     from dataflow_platform.engine.profile_drift import drift
 
     found = loaded_asset(definitions.load(), asset)
-    with found.destination.reader() as connection:
-        refuse_absent(connection, found.table.schema, found.table.name)
+    with opened(found) as connection:
         taken = profiling.taken(connection, qualified(found.table.schema, found.table.name))
     place = (found.destination, found.pipeline, found.stream, found.table)
     before = profile_history.last(*place)

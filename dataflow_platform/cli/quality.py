@@ -62,7 +62,7 @@ def _of_asset(asset: "AssetQuality", every: bool) -> Iterator[str]:
     if not shown and not every and not asset.waiting:
         return
     told = [f"{len(failing)} of {len(asset.checks)} checks fail" if asset.checks else "no checks"]
-    told += [f"{name} {value:.3f}" for name, value in asset.scores.items()]
+    told += [f"{name} {value:.1f}" for name, value in asset.scores.items()]
     if asset.waiting:
         told.append(f"{asset.waiting:,} row{'s' * (asset.waiting != 1)} in quarantine")
     if asset.owners:

@@ -23,9 +23,10 @@ def completed(connection: "duckdb.DuckDBPyConnection", column: str, facts: Facts
     ).fetchall()[0]
     distinct = _distinct(facts, *map(int, found))
     quantiles, bars = _spread(connection, column, facts)
+    mean = facts.mean if facts.mean is not None and isfinite(facts.mean) else None
     return ColumnProfile(
-        facts.name, facts.type, facts.kind, facts.rows - facts.values, distinct, facts.least, facts.greatest,
-        facts.mean if facts.mean is not None and isfinite(facts.mean) else None, facts.shortest, facts.longest, quantiles, bars,
+        facts.name, facts.type, facts.kind, facts.rows - facts.values, distinct, facts.least, facts.greatest, mean,
+        facts.shortest, facts.longest, quantiles, bars,
         _top(connection, counted, int(found[3])) if facts.kind != "other" else (),
         _patterns(connection, column) if facts.kind == "text" else (),
     )  # fmt: skip

@@ -96,6 +96,7 @@ def _judged(
     broken_checks.guard(result)
     judged = validate.with_masks(planning.staged_query(query.sql, result), result.rules, apart=True)
     table = _keep(session, result, judged, query)
+    _refuse_crashed(result)
     shape, plan = result.shape, result.plan
     assert shape is not None
     assert plan is not None
@@ -111,6 +112,20 @@ def _judged(
         types=tuple(column.type for column in shape.columns),
     )
     return Batch(load_id, place, table, plan, load_plan, tuple(column.name for column in result.added))
+
+
+def _refuse_crashed(result: StagedLoad) -> None:
+    """Rows that a check's own code could not judge have not passed it."""
+    for rule in result.rules:
+        for code in rule.code:
+            if code.broken is not None:
+                why = broken_checks.told(result.load, code.broken)
+                raise DataError(
+                    "replay.check_broken",
+                    f"check '{rule.name}' is broken, nothing was replayed: {why}",
+                    where=f"{result.load.target.schema}.{result.load.target.name}",
+                    fix="mend the check's function, or take it out",
+                )
 
 
 def _keep(session: Session, result: StagedLoad, judged: str, query: transform.Query) -> Table:

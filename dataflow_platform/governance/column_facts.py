@@ -14,10 +14,10 @@ SMALL_SET = 25
 """So many different values may be listed."""
 FORMATS: Mapping[str, str] = {
     "UUID": r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-    "e-mail": r"[^@\s]+@[^@\s]+\.[^@\s]+",
-    "URL": r"https?://\S+",
+    "e-mail": r"[^@ \t\n\f\r]+@[^@ \t\n\f\r]+\.[^@ \t\n\f\r]+",
+    "URL": r"https?://[^ \t\n\f\r]+",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "time stamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*",
+    "time stamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}[0-9:.,+Z -]*",
     "digits": "[0-9]+",
     "capitals": "[A-Z]+",
     "small letters": "[a-z]+",

@@ -5,6 +5,8 @@ import keyword
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from dataflow_platform.governance.contract_draft import Draft, DraftedColumn, DraftedRule
@@ -31,30 +33,57 @@ def as_pandera(drafted: Draft) -> str:
 
     A column of a type that Pandera's schemas have no word for stands in a comment.
     """
-    attributes = _attributes([column.facts.name for column in drafted.columns])
+    facts = drafted.facts
+    model = Model(facts.stream, drafted.columns, facts.keys[:1], f"no two of {facts.rows:,} rows share them")
+    return module([drafted.heading()[0], *drafted.left_out, _WARNED], [model])
+
+
+@dataclass(frozen=True)
+class Model:
+    """A stream as a Pandera model: ``keys`` are columns that no two rows share, ``why`` says how that is known."""
+
+    stream: str
+    columns: Sequence[DraftedColumn]
+    keys: Sequence[Sequence[str]] = ()
+    why: str = ""
+
+
+def module(told: Sequence[str], models: Sequence[Model]) -> str:
+    """The text of a module with ``models``; its docstring has the paragraphs ``told``."""
+    bodies = [_body(model) for model in models]
+    code = "\n".join(line for body in bodies for line in body if not line.lstrip().startswith("#"))
+    lines = ['"""' + "\n".join(_wrapped(_words(told[0])))]
+    for sentence in told[1:]:
+        lines += ["", *_wrapped(_words(sentence))]
+    lines += ['"""', ""]
+    typing = [name for name, used in (("Annotated", "Annotated["), ("ClassVar", ": ClassVar")) if used in code]
+    standard = ["import datetime"] * ("datetime." in code)
+    standard += [f"from typing import {', '.join(typing)}"] if typing else []
+    lines += [*standard, *([""] if standard else []), "import pandera.polars as pa"]
+    lines += ["import polars as pl"] * ("pl." in code)
+    for model, body in zip(models, bodies, strict=True):
+        lines += ["", "", f"class {class_name(model.stream)}(pa.DataFrameModel):"]
+        lines += [f'    """The rows of {_words(model.stream)}."""', ""]
+        lines += [f"    {line}" if line else "" for line in body]
+    return "\n".join([*lines, ""])
+
+
+def _body(model: Model) -> list[str]:
+    attributes = _attributes([column.facts.name for column in model.columns])
     body: list[str] = []
-    for column in drafted.columns:
+    for column in model.columns:
         body += _wrapped(f"{column.facts.type}: {column.evidence}", "# ")
         body += _field(column, attributes[column.facts.name])
     if all(line.startswith("#") for line in body):
         body.append("pass")
-    if drafted.facts.keys:
-        body += ["", "class Config:", f"    # no two of {drafted.facts.rows:,} rows share them"]
-        body.append(f"    unique = {_listed(list(drafted.facts.keys[0]))}")
-    code = "\n".join(line for line in body if not line.lstrip().startswith("#"))
-    lines = ['"""' + "\n".join(_wrapped(_words(drafted.heading()[0])))]
-    for sentence in (*drafted.left_out, _WARNED):
-        lines += ["", *_wrapped(sentence)]
-    lines += ['"""', ""]
-    standard = [
-        *(["import datetime"] * ("datetime." in code)),
-        *(["from typing import Annotated"] * ("Annotated[" in code)),
-    ]
-    lines += [*standard, *([""] if standard else []), "import pandera.polars as pa"]
-    lines += [*(["import polars as pl"] * ("pl." in code)), "", ""]
-    lines += [f"class {class_name(drafted.facts.stream)}(pa.DataFrameModel):"]
-    lines += [f'    """The rows of {_words(drafted.facts.stream)}."""', ""]
-    return "\n".join([*lines, *(f"    {line}" if line else "" for line in body), ""])
+    if model.keys:
+        body += [
+            "",
+            "class Config:",
+            f"    # {_words(model.why)}",
+            f"    unique: ClassVar = {_listed(list(model.keys[0]))}",
+        ]
+    return body
 
 
 def class_name(stream: str) -> str:
@@ -100,7 +129,7 @@ def _broken_up(setting: str, value: str) -> list[str]:
     """One argument of a call that takes several lines; a list too long for one of them gets a line for each value."""
     if len(setting) + len(value) + 10 <= _LINE or not value.startswith("["):
         return [f"{setting}={value},"]
-    return [f"{setting}=[", *(f"    {_text(each)}," for each in ast.literal_eval(value)), "],"]
+    return [f"{setting}=[", *(f"    {_literal(each)}," for each in ast.literal_eval(value)), "],"]
 
 
 def _settings(rule: DraftedRule, kind: str) -> dict[str, str]:
@@ -110,23 +139,29 @@ def _settings(rule: DraftedRule, kind: str) -> dict[str, str]:
     if rule.kind == "isin":
         return {"isin": _listed(given["values"])}
     if rule.kind == "matches":
-        return {"str_matches": _raw(f"^{given['pattern']}$")}
+        whole = f"(?:{given['pattern']})" if "|" in given["pattern"] else given["pattern"]
+        return {"str_matches": _raw(f"^{whole}$")}
     if rule.kind == "length":
-        return {"str_length": f'{{"min_value": {given["exact"]}, "max_value": {given["exact"]}}}'}
+        bounds = {"min": given["exact"], "max": given["exact"]} if "exact" in given else given
+        told = ", ".join(f'"{bound}_value": {bounds[bound]}' for bound in ("min", "max") if bound in bounds)
+        return {"str_length": f"{{{told}}}"}
     if rule.kind == "in_range":
-        words = {"min": "ge", "max": "le"}
-        return {words[bound]: _value(value, kind) for bound, value in given.items()}
+        words = {"min": "gt", "max": "lt"} if given.get("exclusive") else {"min": "ge", "max": "le"}
+        return {words[bound]: _value(given[bound], kind) for bound in ("min", "max") if bound in given}
     return {}
 
 
 def _value(value: Any, kind: str) -> str:
     if isinstance(value, int):
         return f"{value:_}" if abs(value) >= 10_000 else str(value)
-    year = int(str(value)[:4])
     if kind == "date":
-        return f"datetime.date({year}, 1, 1)"
+        day = date.fromisoformat(str(value)[:10])
+        return f"datetime.date({day.year}, {day.month}, {day.day})"
+    if kind not in ("timestamp", "timestamp with time zone"):
+        return repr(value)
     zone = "+00:00" if kind == "timestamp with time zone" else ""
-    return f'datetime.datetime.fromisoformat("{year:04}-01-01T00:00:00{zone}")'
+    text = str(value) if len(str(value)) > 10 else f"{value}T00:00:00{zone}"
+    return f'datetime.datetime.fromisoformat("{text}")'
 
 
 def _attributes(names: Sequence[str]) -> dict[str, str]:
@@ -156,5 +191,9 @@ def _raw(pattern: str) -> str:
     return f'r"{pattern}"' if '"' not in pattern else _text(pattern)
 
 
-def _listed(values: list[str]) -> str:
-    return f"[{', '.join(map(_text, values))}]"
+def _listed(values: Sequence[Any]) -> str:
+    return f"[{', '.join(map(_literal, values))}]"
+
+
+def _literal(value: Any) -> str:
+    return _text(value) if isinstance(value, str) else repr(value)

@@ -40,7 +40,7 @@ def _named(check: Check, key: str) -> Iterator[Origin]:
         value = told.get(setting)
         names = [value] if isinstance(value, str) else value or []
         yield from (Origin(str(name), key) for name in names)
-    references = told.get("references")
+    references = told.get("references") or told.get("against")
     for reference in [references] if isinstance(references, str) else references or []:
         if isinstance(reference, str) and reference.count(".") >= 2:
             table, _, column = reference.rpartition(".")
@@ -58,7 +58,7 @@ def _by_rule(
     except DataflowError:
         return
     for rule in rules:
-        names = [rule.column] if rule.column else _in_sql(rule.violation, columns)
+        names = list(rule.shows) or ([rule.column] if rule.column else _in_sql(rule.violation, columns))
         yield rule.name, tuple(Origin(name, key) for name in names)
 
 

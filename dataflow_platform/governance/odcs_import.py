@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,12 +33,8 @@ class PlacedCheck:
     """A check as `checks:` writes it, and the places of the contract that say the same."""
 
     entry: dict[str, Any]
+    check: Check
     places: tuple[Place, ...]
-
-    @property
-    def check(self) -> Check:
-        """The check itself."""
-        return check_of(self.entry)
 
 
 @dataclass
@@ -194,18 +190,18 @@ def _add(stream: ImportedStream, entry: dict[str, Any] | None, places: list[Plac
         made = check_of(entry)
     except (DataflowError, ValidationError):
         return
-    for known in stream.checks:
+    for number, known in enumerate(stream.checks):
         if known.check == made:
-            stream.checks[stream.checks.index(known)] = PlacedCheck(known.entry, (*known.places, *places))
+            stream.checks[number] = replace(known, places=(*known.places, *places))
             return
     taken = {name for known in stream.checks for name in known.check.names()}
     ((kind, settings),) = entry.items()
-    number = 1
-    while taken.intersection(check_of(entry).names()):
+    base, number = _word(str(settings.get("name") or made.names()[0])), 1
+    while taken.intersection(made.names()):
         number += 1
-        base = _word(str(settings.get("name") or made.names()[0]))
         entry = {kind: {**settings, "name": f"{base}_{number}"}}
-    stream.checks.append(PlacedCheck(entry, tuple(places)))
+        made = check_of(entry)
+    stream.checks.append(PlacedCheck(entry, made, tuple(places)))
 
 
 def _word(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from dataflow_platform.core.base import Session, Table
 from dataflow_platform.core.sql import literal
 from dataflow_platform.engine import quarantine, state
+from dataflow_platform.engine.quality_score import OVERALL
 
 Outcome = Literal["pass", "fail", "broken", "never run"]
 
@@ -40,7 +41,7 @@ class Verdict:
 
 @dataclass
 class PipelineVerdicts:
-    """By stream: the last verdict of each check by name, the last scores by name, open rows of quarantine by rule."""
+    """By stream: the last verdict of each check, the last scores (0 to 100), open rows of quarantine by rule."""
 
     checks: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -116,11 +117,11 @@ def _verdict(
 
 
 def _scores(schema: str, pipeline: str) -> str:
+    """The scores of each stream's last load that has any."""
     return f"""
         SELECT stream, name, value FROM (
-          SELECT stream, name, value,
-            row_number() OVER (PARTITION BY stream, name ORDER BY measured_at DESC, load_id) AS place
+          SELECT stream, name, value, rank() OVER (PARTITION BY stream ORDER BY measured_at DESC) AS place
           FROM {state.system_table(schema, state.QUALITY)}
           WHERE pipeline = {literal(pipeline)} AND kind = 'score' AND column_name IS NULL AND value IS NOT NULL
-        ) AS scored WHERE place = 1 ORDER BY stream, name
+        ) AS scored WHERE place = 1 ORDER BY stream, CASE WHEN name = {literal(OVERALL)} THEN '' ELSE name END
     """

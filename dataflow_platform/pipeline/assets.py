@@ -21,7 +21,7 @@ from dataflow_platform.core.base import (
     Transformation,
     Window,
 )  # fmt: skip
-from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.errors import ConfigError, Location
 from dataflow_platform.engine import metadata, quality_history
 from dataflow_platform.engine.contract import Contract
 from dataflow_platform.engine.contract.rules import rule_names
@@ -59,6 +59,8 @@ class StreamAsset:
     step_at: StepAt
     checks: Sequence[Check]
     contract: Contract
+    check_at: Callable[[int], Location] = lambda position: Location(path=f"checks[{position}]")
+    """Where the check of a position stands."""
 
     @property
     def key(self) -> dg.AssetKey:

@@ -187,6 +187,7 @@ def _stream(
         step_at=step_at,
         checks=resolve.checks(stream, document, path),
         contract=resolve.contract(stream, spec, (strategy_name, strategy), document, path),
+        check_at=partial(document.locate, *path, "checks"),
     )
     asset.check_names()
     return asset

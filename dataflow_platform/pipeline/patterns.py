@@ -48,10 +48,13 @@ class _Expansion:
         self._connection = source
         self._kind = registry.source(source.type)
         self._source = source.source()
+        fields = self._kind.StreamOptions.model_fields
+        self._option = next((name for name in ("table", "stream") if name in fields), None)
+        """The stream option that names what is read."""
         self._taken: set[tuple[str, ...]] = set()
 
     def all(self, entries: Sequence[tuple[StreamSpec | StreamPatterns, Path_]]) -> list[Placed]:
-        if "table" not in self._kind.StreamOptions.model_fields:
+        if self._option is None:
             place = next(place for entry, place in entries if isinstance(entry, StreamPatterns))
             raise ConfigError(
                 "streams.no_catalogue",
@@ -86,7 +89,7 @@ class _Expansion:
             made = {
                 **settings,
                 "name": key_part(name),
-                "from_": {**patterns.from_, "table": _as_template(table.name)},
+                "from_": {**patterns.from_, str(self._option): _as_template(table.name)},
                 "primary_key": patterns.primary_key or list(table.primary_key),
                 "load": patterns.load,
             }

@@ -28,6 +28,15 @@ EXAMPLES: dict[str, Any] = {
     "type": {"column": "tailnum", "reads_as": "integer"},
     "schema": {"columns": {"tailnum": "text", "distance": "integer"}},
     "format": {"column": "tailnum", "as": "email"},
+    "statistic": {"column": "distance", "of": "mean", "min": 1},
+    "distinct_count": {"columns": "tailnum", "min": 1},
+    "null_share": {"column": "tailnum", "max": "5%"},
+    "freshness": {"column": "at_time", "max_age": "2d"},
+    "monotonic": {"column": "distance", "by": "at_time"},
+    "drift": {"column": "distance"},
+    "anomaly": {"metric": "mean", "column": "distance"},
+    "custom_sql": {"rows": "select * from staged where distance > 5"},
+    "custom_python": {"function": "os:getcwd", "columns": ["tailnum"]},
 }
 
 
@@ -63,7 +72,7 @@ def test_names_that_differ_only_in_special_characters_stay_apart() -> None:
     assert check("not_null", ["a-b", "a b", "größe"]).names() == ["not_null_a_b", "not_null_a_b_2", "not_null_gr__e"]
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("row_count", "schema")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("row_count", "schema", "custom_sql")])
 def test_an_unknown_column_gets_the_nearest_name(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(name, EXAMPLES[name]).rules(columns_of({"Tailnumb": "VARCHAR", "distanc": "BIGINT"}))
@@ -258,3 +267,8 @@ def test_hostile_columns_and_values_stay_names_and_values() -> None:
         (rule,) = check("unique", name).rules(columns)
         assert failing(connection, rule)[0] == 0
         assert connection.execute("SELECT count(*) FROM staged").fetchone() == (2,)
+
+
+def test_every_check_has_an_example_here() -> None:
+    # Those two have tests of the same by themselves.
+    assert set(registry.names("checks")) - set(EXAMPLES) == {"pandera", "functional_dependency"}

@@ -6,6 +6,7 @@ import pandera.pandas as pa
 import pandera.polars as pp
 import polars as pl
 import pytest
+from pandera import extensions
 
 from dataflow_platform.core.base import Rule
 from dataflow_platform.core.errors import ConfigError
@@ -196,3 +197,57 @@ def test_contradictions_are_told_before_a_row_is_read(column: Any, kind: str, co
 def test_a_name_under_whole_that_no_check_has() -> None:
     with pytest.raises(ConfigError, match="unknown check 'evn'"):
         rules(schemas.own, {}, whole=["evn"])
+
+
+class Told(pa.DataFrameModel):
+    """A model whose checks are methods."""
+
+    n: int
+    v: str = pa.Field(nullable=True)
+
+    @pa.check("n")
+    @classmethod
+    def even(cls, numbers: Any) -> Any:
+        return numbers % 2 == 0
+
+    @pa.dataframe_check
+    @classmethod
+    def longer(cls, frame: Any) -> Any:
+        return frame["v"].str.len() > frame["n"]
+
+
+class ToldToPolars(pp.DataFrameModel):
+    """The same in polars' flavour."""
+
+    n: int
+    v: str = pp.Field(nullable=True)
+
+    @pp.check("n")
+    @classmethod
+    def even(cls, data: Any) -> Any:
+        return data.lazyframe.select(pl.col(data.key) % 2 == 0)
+
+    @pp.dataframe_check
+    @classmethod
+    def longer(cls, data: Any) -> Any:
+        return data.lazyframe.select(pl.col("v").str.len_chars() > pl.col("n"))
+
+
+@pytest.mark.parametrize("model", [Told, ToldToPolars])
+def test_methods_of_a_model(model: Any) -> None:
+    types = {"n": "BIGINT", "v": "VARCHAR"}
+    found = {name.partition("_")[2]: rule for name, rule in rules(model, types).items()}
+    with staged(types, [(2, "abc"), (3, "abcd"), (4, "abc")]) as connection:
+        assert violating(connection, found["n_even"]) == [1]
+        assert violating(connection, found["longer"]) == [2]
+
+
+def test_a_check_that_is_registered_with_pandera() -> None:
+    @extensions.register_check_method(statistics=["factor"])
+    def is_multiple_of(series: Any, *, factor: int) -> Any:
+        return series % factor == 0
+
+    schema = pa.DataFrameSchema({"n": pa.Column(int, pa.Check.is_multiple_of(factor=3))})
+    found = rules(schema, {"n": "BIGINT"})["n_is_multiple_of"]
+    with staged({"n": "BIGINT"}, [(3,), (4,), (6,)]) as connection:
+        assert violating(connection, found) == [1]

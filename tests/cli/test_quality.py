@@ -106,19 +106,26 @@ def test_a_newer_result_of_dagster_is_taken_before_that_in_dbts_files(checked_pr
 
 def test_scores_and_checks_that_broke_are_shown(checked_project: Path) -> None:
     columns = "pipeline, stream, load_id, measured_at, published, kind, name, passed, severity, value, failing, detail"
+    scores = told("raw.orders")["raw/orders"]["scores"]
+    # Of the refused load: nothing is NULL; 1 of 3 rows breaks the range, 2 of 3 the foreign key.
+    assert (scores["completeness"], round(scores["validity"], 3), round(scores["consistency"], 3)) == (
+        100,
+        66.667,
+        33.333,
+    )
     with duckdb.connect(str(checked_project / "w.duckdb")) as connection:
         for row in (
-            "'shop', 'orders', 'x', now() - INTERVAL 1 DAY, TRUE, 'score', 'validity', NULL, NULL, 0.1, NULL, NULL",
-            "'shop', 'orders', 'y', now(), TRUE, 'score', 'validity', NULL, NULL, 0.75, NULL, NULL",
+            "'shop', 'orders', 'y', TIMESTAMPTZ '2100-01-01', TRUE, 'score', 'validity', NULL, NULL, 75, NULL, NULL",
+            "'shop', 'orders', 'y', TIMESTAMPTZ '2100-01-01', TRUE, 'score', 'quality', NULL, NULL, 80.5, NULL, NULL",
             "'shop', 'orders', 'y', now(), TRUE, 'check', 'not_null_id', FALSE, 'warn', NULL, 0, "
             """'{"broken": "no id"}'""",
         ):
             connection.execute(f"INSERT INTO raw._dataflow_quality ({columns}) VALUES ({row})")
     found = told("raw.orders")["raw/orders"]
-    assert found["scores"] == {"validity": 0.75}  # the last
+    assert list(found["scores"].items()) == [("quality", 80.5), ("validity", 75)]  # of the last load alone
     broken = found["checks"]["not_null_id"]
     assert (broken["outcome"], broken["told"], broken["failing"]) == ("broken", "no id", None)
-    assert "validity 0.750" in quality("raw.orders").output
+    assert "quality 80.5; validity 75.0" in quality("raw.orders").output
 
 
 def test_what_cannot_be_looked_at_is_told_and_is_no_pass(checked_project: Path) -> None:

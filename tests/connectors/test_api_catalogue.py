@@ -1,5 +1,6 @@
 """The connectors in YAML files: what they state is held against the vendors' descriptions, where these are at hand."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dataflow_platform.connectors.rest.openapi_check import verify
+from dataflow_platform.connectors.rest.openapi_evidence import evidence_of, write, written
 from dataflow_platform.connectors.rest.spec import ConnectorSpec
 from tests.connectors.spec_mutants import of_connector, of_stream, plain
 from tests.fixtures.api_descriptions import NAMES, description_file, description_of, spec_of
@@ -15,6 +17,20 @@ from tests.fixtures.api_descriptions import NAMES, description_file, description
 CONTRACTS = [name for name in NAMES if spec_of(name).source.label == "contract"]
 WITHOUT_KEY = {("google_sheets", "values"), ("workday", "report")}
 """Streams whose rows nothing tells apart."""
+
+ASKED_FOR = """
+adyen airtable alpha_vantage amazon_sp amplitude asana bigcommerce braze chargebee clickup coingecko datadog ecb
+facebook_ads fred freshdesk github gitlab google_ads google_analytics google_drive google_search_console google_sheets
+hubspot intercom jira klaviyo linear linkedin_ads magento mailchimp mastodon mixpanel monday netsuite notion okta openaq
+openfda pagerduty paypal pipedrive plaid polygon posthog quickbooks recurly reddit salesforce sec_edgar segment sendgrid
+sentry servicenow shopify slack square stripe tiktok_ads trello twilio typeform weather_gov woocommerce workday
+world_bank x_twitter xero youtube zendesk zoom
+"""
+
+
+def test_the_catalogue_has_what_users_ask_for() -> None:
+    assert set(ASKED_FOR.split()) <= set(NAMES)
+    assert len(NAMES) >= 80
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,6 +59,18 @@ def test_what_a_connector_states_is_what_its_vendor_describes(name: str) -> None
         # Where a list is and what tells its rows apart is never left to belief.
         essential = place[0] == "streams" and place[-1] in ("records", "primary_key")
         assert not essential or place[1] in unverified, fact
+
+
+def test_the_catalogue_claims_what_was_found() -> None:
+    """The counts on the catalogue's page are those of the descriptions (written by DATAFLOW_WRITE_EVIDENCE=1)."""
+    here = [name for name in CONTRACTS if description_file(name)]
+    if not here:
+        pytest.skip("no description is here: see tests/fixtures/api_descriptions.py")
+    found = {name: evidence_of(spec_of(name), description_of(name)) for name in here}
+    if os.environ.get("DATAFLOW_WRITE_EVIDENCE") == "1":
+        write(found)
+    assert {name: written().get(name) for name in here} == found
+    assert set(written()) == set(CONTRACTS), "a contract was held against a description, and nothing else was"
 
 
 def _missed(name: str) -> Iterator[tuple[str, bool, bool]]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from dataflow_platform.connectors.duckdb import DuckDB
-from dataflow_platform.connectors.rest import declared
+from dataflow_platform.connectors.rest import declared, template
 from dataflow_platform.connectors.rest.spec import ConnectorSpec
 from dataflow_platform.core.base import LoadStrategy, Stream, Table
 from dataflow_platform.core.errors import DataflowError
@@ -65,7 +65,7 @@ def connection(name: str, fault: str, apis: StandIn, private_key: str, folder: P
     written = yaml.safe_load((CATALOG / f"{name}.yaml").read_text())
     file.write_text(yaml.safe_dump(written_for(written, url)))
     made = declared.connector(name, file)
-    return made(base_url=url, **values_for(made.spec, private_key))
+    return made(base_url=url, max_retries=len(FAULTS), **values_for(made.spec, private_key))
 
 
 def load(source: declared.DeclaredApi, stream: str, warehouse: DuckDB, table: str, load_id: str) -> LoadRecord:
@@ -116,7 +116,10 @@ def test_every_stream_is_loaded_whole_and_once(
         assert (record.rows_read, record.rows_loaded) == (expected, expected), stream
         if said.primary_key:
             assert told(warehouse, table, said.primary_key) == (expected, expected, 0), stream
-            if said.delta is None and said.cursor is None and stream != next(iter(spec.streams)):
+            asks_for_new = said.delta or (
+                said.cursor and (said.cursor.param or "cursor" in template.names([said.params, said.body]))
+            )
+            if not asks_for_new and not said.graphql and stream != next(iter(spec.streams)):
                 continue
             # Asked again from where it ended, the API answers nothing that is not there already.
             load(source, stream, warehouse, table, "2")
@@ -135,21 +138,33 @@ def test_no_fault_loses_or_repeats_a_row(
 ) -> None:
     spec = spec_of(name)
     stream = first_paged(spec)
-    paged = spec.streams[stream].paging.type != "none"
-    for fault in FAULTS[1:]:
-        if fault == "half" and spec.streams[stream].format == "csv":
-            continue  # nothing tells that lines of a CSV text are missing
-        source = connection(name, fault, apis, private_key, tmp_path)
-        table = f"{name}_{stream}_{fault}"
-        visit = apis.visits[f"{name}/{fault}"] = Visit()
-        if fault == "ring" and paged:
-            with pytest.raises(DataflowError) as stopped:
-                load(source, stream, warehouse, table, "0")
-            assert stopped.value.code == "rest.loop"
-            visit.behaves = True
-        record = load(source, stream, warehouse, table, "1")
-        assert record.rows_loaded == ROWS, fault
-        if spec.streams[stream].primary_key:
-            assert told(warehouse, table, spec.streams[stream].primary_key) == (ROWS, ROWS, 0), fault
-        if paged and fault != "ring" and (fault != "expired" or visit.tokens):
-            assert visit.faults == 1, f"{fault} never happened"
+    source = connection(name, "faults", apis, private_key, tmp_path)
+    gets_tokens = any(way.type.startswith("oauth2_") for way in source.spec.auths)
+    # Nothing tells that lines of a CSV text are missing; and a token that is always the same cannot be renewed.
+    possible = {"half": spec.streams[stream].format != "csv", "expired": gets_tokens}
+    visit = apis.visits[f"{name}/faults"] = Visit(faults=[each for each in FAULTS if possible.get(each, True)])
+    record = load(source, stream, warehouse, "t", "1")
+    assert visit.faults == [], "these never happened"
+    assert record.rows_loaded == ROWS
+    if spec.streams[stream].primary_key:
+        assert told(warehouse, "t", spec.streams[stream].primary_key) == (ROWS, ROWS, 0)
+
+
+PAGED = [name for name in NAMES if spec_of(name).streams[first_paged(spec_of(name))].paging.type != "none"]
+
+
+@pytest.mark.parametrize("name", PAGED)
+def test_an_api_that_answers_the_same_page_for_ever_is_left(
+    name: str, apis: StandIn, warehouse: DuckDB, private_key: str, tmp_path: Path
+) -> None:
+    spec = spec_of(name)
+    stream = first_paged(spec)
+    source = connection(name, "ring", apis, private_key, tmp_path)
+    visit = apis.visits[f"{name}/ring"] = Visit(ring=True)
+    with pytest.raises(DataflowError) as stopped:
+        load(source, stream, warehouse, "t", "1")
+    assert stopped.value.code == "rest.loop"
+    visit.ring = False
+    # Nothing of the broken run is there; once the API behaves, everything is.
+    assert load(source, stream, warehouse, "t", "2").rows_loaded == ROWS
+    assert told(warehouse, "t", spec.streams[stream].primary_key)[0] == ROWS

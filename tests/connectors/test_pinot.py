@@ -203,6 +203,22 @@ def test_as_many_rows_as_the_limit_are_not_taken_for_all(
         read(pinot(stub), engine, stream("orders"))
 
 
+def test_a_connection_that_was_idle_too_long_is_opened_again(
+    stub: PinotStub, engine: duckdb.DuckDBPyConnection
+) -> None:
+    broken: list[str] = []
+
+    def change(step: str, answer: dict[str, Any]) -> Any:
+        if step != "page" or broken:
+            return answer
+        broken.append(step)
+        return 0
+
+    stub.change = change
+    assert len(read(pinot(stub), engine, stream("orders"))) == ORDERS
+    assert broken == ["page"]
+
+
 def test_a_result_is_taken_away_when_reading_ends_early(stub: PinotStub, engine: duckdb.DuckDBPyConnection) -> None:
     source = pinot(stub)
     columns, statement = source.plan(stream("orders"), State())

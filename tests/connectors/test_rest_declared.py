@@ -14,6 +14,7 @@ from dataflow_platform.connectors.rest.spec import ConnectorSpec
 from dataflow_platform.core import registry
 from dataflow_platform.core.base import State, Stream
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.core.http import RetryPolicy
 from dataflow_platform.pipeline.loader import load_folder
 from tests.fixtures.rest_api import Seen, Stub, read_dicts, reply
 from tests.fixtures.yaml_project import Write
@@ -182,14 +183,10 @@ def test_the_source_by_itself(shop: Path, stub: Stub) -> None:
 
 def test_the_vendors_address_is_made_of_the_variables(shop: Path) -> None:
     kind: Any = registry.source("shop")
-    from dataflow_platform.core.http import RetryPolicy
-
     assert kind(account="my-shop", api_key="k").access(RetryPolicy()).base_url == "https://my-shop.shop.example.com/v1"
 
 
 def test_the_first_login_that_is_whole_is_used(shop: Path) -> None:
-    from dataflow_platform.core.http import RetryPolicy
-
     two = SHOP.replace(
         'auth: {type: header, name: X-Key, key: "{api_key}"}',
         'auth: [{type: basic, username: "{user}", password: "{api_key}"}, {type: bearer, token: "{token}"}]',
@@ -306,3 +303,19 @@ def test_recorded_pages_are_replayed_and_tell_nothing(shop: Path, stub: Stub, ot
     assert [row["id"] for row in found] == [1, 2, 3, 4, 5]
     assert [str(row["changed"])[:10] for row in found] == [order["changed"][:10] for order in ORDERS]
     assert all(len(row["buyer"]) == len("Ann Example 1") for row in found)
+
+
+def test_streams_are_chosen_by_patterns(shop: Path, stub: Stub, yaml_project: Write) -> None:
+    serve(stub, ORDERS)
+    head, _, _ = PIPELINE.partition("  streams:")
+    yaml_project(head + "  streams: {include: ['*'], exclude: [prices], load: merge}\n")
+    run(shop)
+    assert rows(shop, "SELECT count(*) FROM sales.orders") == [(5,)]
+    assert rows(shop, "SELECT count(*) FROM sales.lines") == [(10,)]
+
+
+def test_a_connection_sets_a_rate_of_its_own(shop: Path, stub: Stub) -> None:
+    kind: Any = registry.source("shop")
+    fields = {"account": "a", "api_key": "k", "base_url": stub.url}
+    assert kind(**fields).access(RetryPolicy()).rate.requests is None
+    assert kind(**fields, rate={"requests": 5, "per_seconds": 1}).access(RetryPolicy()).rate.requests == 5

@@ -133,6 +133,13 @@ def test_a_replay_asks_the_functions_again(file: DuckDB) -> None:
     assert table(file, 'SELECT id, "at" FROM raw.t ORDER BY 1') == [(1, 4), (2, 4), (3, 6)]
 
 
+def test_a_replay_does_not_let_rows_pass_a_function_that_crashes(file: DuckDB) -> None:
+    publish(stage(make(file, "append", ROWS[:3], checks=[pandera("own")])))
+    with pytest.raises(DataError, match=r"check 'crashing_at_crashes' is broken, nothing was replayed: ValueError"):
+        replay.replay(make(file, "append", [], "2", checks=[pandera("crashing")]), replay.Selection(), "somebody")
+    assert table(file, "SELECT id FROM raw.t") == [(1,)]
+
+
 def _step(derived: dict[str, str]) -> Any:
     return registry.transformation("derive").model_validate(derived)
 

@@ -17,7 +17,7 @@ from dataflow_platform.core import registry
 from dataflow_platform.core.base import Check, Stream, Table
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
-from dataflow_platform.governance.column_facts import facts_of
+from dataflow_platform.governance.column_facts import FORMATS, facts_of
 from dataflow_platform.governance.contract_as_pandera import as_pandera, class_name
 from dataflow_platform.governance.contract_as_yaml import as_yaml
 from dataflow_platform.governance.contract_draft import Draft, draft
@@ -91,7 +91,7 @@ def test_what_is_drafted_of_orders(tmp_path: Path) -> None:
     assert rules_of(found, "email") == {
         "not_null": {},
         "unique": {},
-        "matches": {"pattern": r"[^@\s]+@[^@\s]+\.[^@\s]+"},
+        "matches": {"pattern": FORMATS["e-mail"]},
     }
     assert rules_of(found, "state") == {"not_null": {}, "isin": {"values": ["open", "shut"]}}
     # 0.0 to 598.5: the next round numbers around them. Different amounts are chance, not a key.
@@ -114,12 +114,16 @@ def test_rows_read_in_part_decide_nothing_about_the_others(tmp_path: Path) -> No
     assert "Uniqueness, ranges and sets of values are left out" in found.heading()[1]
 
 
-def test_the_key_of_several_columns_is_drafted_where_it_holds(tmp_path: Path) -> None:
+def test_the_key_of_several_columns_is_drafted_where_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sql = "SELECT i // 2 AS a, i % 2 AS b FROM range(100) AS t(i)"
     assert "unique: [a, b]" in as_yaml(drafted(tmp_path, sql, key=("a", "b")))
     twice = f"{sql} UNION ALL SELECT 0, 0"
     assert "unique: [a, b]" not in as_yaml(drafted(tmp_path, twice, key=("a", "b")))
-    assert 'unique = ["a", "b"]' in as_pandera(drafted(tmp_path, sql, key=("a", "b")))
+    model = as_pandera(drafted(tmp_path, sql, key=("a", "b")))
+    assert 'unique: ClassVar = ["a", "b"]' in model
+    checks = pandera_checks(tmp_path, model, monkeypatch)
+    assert failing(tmp_path, sql, checks) == {}
+    assert failing(tmp_path, twice, checks) == {"Orders_unique_a_b": 2}  # Pandera marks both
 
 
 def test_the_written_model_is_clean_python(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import yaml
 
 from dataflow_platform.core.base import Check, Column
 from dataflow_platform.core.errors import ConfigError
+from dataflow_platform.governance.odcs_as_pandera import as_models
 from dataflow_platform.governance.odcs_as_yaml import as_streams
 from dataflow_platform.governance.odcs_document import Place, leaves, read_contract, write_contract
 from dataflow_platform.governance.odcs_export import ExportedStream, export_contract
 from dataflow_platform.governance.odcs_import import Imported, check_of, import_contract
+from tests.checks.verdicts import columns_of, staged, violating
 
 OWN = Path(__file__).parent / "orders.odcs.yaml"
 EXAMPLES = Path(os.environ.get("DATAFLOW_ODCS_EXAMPLES") or Path.home() / ".cache" / "dataflow-odcs-examples")
@@ -228,6 +230,27 @@ def _named(kind: str, value: Any) -> Any:
 def _unnamed(check: Check) -> Check:
     """Two checks of one name need another: it is given to them where they come back."""
     return check.model_copy(update={"name": None})
+
+
+def test_a_contract_as_pandera_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, left_out = as_models(import_contract(read(OWN), "sales"), "orders.odcs.yaml")
+    # What Pandera has no field for is named, in the file as well.
+    assert left_out[:3] == ["order_rows.multiple_amount", "order_rows.not_null_amount", "order_rows.known_state"]
+    assert "order_rows.row_count" in " ".join(text.split())
+    (tmp_path / "orders_of_the_contract.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check = check_of({"pandera": {"schema": "orders_of_the_contract:OrderRows"}})
+    types = {"id": "BIGINT", "shop": "VARCHAR", "ordered_at": "TIMESTAMP", "amount": "DOUBLE", "state": "VARCHAR"}
+    types |= {"email": "VARCHAR", "customer": "BIGINT"}
+    good = (1, "ab", "2020-01-01 00:00:00", 0.5, None, "a@b", 7)
+    rows = [good, (0, "abc", "2019-12-31 00:00:00", 0.0, None, "ab", 7)]
+    with staged(types, rows) as connection:
+        broken = {rule.name: violating(connection, rule) for rule in check.rules(columns_of(types)) if rule.violation}
+    assert sorted(name.removeprefix("OrderRows_") for name, numbers in broken.items() if numbers == [1]) == [
+        "amount_greater_than", "email_str_matches", "id_greater_than_or_equal_to",
+        "ordered_at_greater_than_or_equal_to", "shop_str_length",
+    ]  # fmt: skip
+    assert {number for numbers in broken.values() for number in numbers} == {1}
 
 
 @pytest.mark.parametrize("source", ["own", "exported"])

@@ -127,7 +127,10 @@ class Pages:
             page = self.page(number)
             if page[0] != _DATA or _U32.unpack_from(page, 4)[0] != table:
                 raise damaged(f"page {number} does not belong to its table", self.where)
-            for place in range(_U16.unpack_from(page, _ROWS_AT)[0]):
+            count = _U16.unpack_from(page, _ROWS_AT)[0]
+            if count > (PAGE - _ROWS_AT) // 2 - 1:
+                raise damaged(f"page {number} has more rows than fit", self.where)
+            for place in range(count):
                 if not _U16.unpack_from(page, _ROWS_AT + 2 + 2 * place)[0] & _MOVED:
                     start, end = self._bounds(page, place)
                     yield page[start:end]
@@ -135,6 +138,8 @@ class Pages:
     def _used(self, usage: int) -> Iterator[int]:
         """Numbers of pages, from the bits of a map in a row or on pages of its own."""
         told = self.row(usage)
+        if len(told) < 5:
+            raise damaged("a map of pages is cut off", self.where)
         if told[0] == 0:
             yield from _set_bits(told[5:], _U32.unpack_from(told, 1)[0])
             return

@@ -11,7 +11,7 @@ from dataflow_platform.connectors._sql import SqlFacts, SqlSource, any_dialect, 
 from dataflow_platform.connectors._sql.rows import Reading
 from dataflow_platform.connectors._sql.stream import join_name
 from dataflow_platform.connectors._sql.values import Column
-from dataflow_platform.connectors.access.pages import Pages
+from dataflow_platform.connectors.access.pages import Pages, damaged
 from dataflow_platform.connectors.access.records import TableReading, rows
 from dataflow_platform.connectors.access.table import Table, table
 from dataflow_platform.core.catalogue import CatalogueColumn, CatalogueTable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CATALOGUE = 2
 """The page of the table of all tables."""
-_OBJECTS = ("Id", "Name", "Type", "Flags")
+_OBJECTS = {"Id": "long", "Name": "text", "Type": "integer", "Flags": "long"}
 _A_TABLE = 1
 _OF_THE_SYSTEM = 0x80000002
 _KINDS = {
@@ -137,10 +137,12 @@ class Opened:
         if self._tables is None:
             objects = table(self.pages, _CATALOGUE)
             fields = [field for name in _OBJECTS for field in objects.fields if field.name == name]
+            if [field.type for field in fields] != list(_OBJECTS.values()):
+                raise damaged("its list of tables cannot be read", self.pages.where)
             self._tables = {
                 name: number & 0xFFFFFF
                 for number, name, kind, flags in rows(self.pages, objects, fields)
-                if kind == _A_TABLE and not (flags or 0) & _OF_THE_SYSTEM
+                if name and kind == _A_TABLE and not (flags or 0) & _OF_THE_SYSTEM
             }
         return self._tables
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dataflow_platform.connectors.access.pages import Pages, damaged
 from dataflow_platform.connectors.access.table import Field
+from dataflow_platform.core.errors import ConfigError
 
 _EPOCH = dt.datetime.combine(dt.date(1899, 12, 30), dt.time())  # of no zone
 _MILLISECONDS_A_DAY = 86_400_000
@@ -25,7 +26,10 @@ Reader = Callable[[bytes], object]
 
 
 def reader(pages: Pages, field: Field) -> Reader:
-    """What turns the bytes of a value of the column into the value; ValueError (or struct's) where they are none."""
+    """What turns the bytes of a value of the column into the value; ValueError (or struct's) where they are none.
+
+    ConfigError ``access.type`` for a type that is not read.
+    """
     if field.type in _PLAIN:
         unpack = _PLAIN[field.type].unpack_from
         return lambda told: unpack(told)[0]
@@ -35,6 +39,13 @@ def reader(pages: Pages, field: Field) -> Reader:
         return lambda told: _text(_long_value(pages, told))
     if field.type == "ole":
         return lambda told: _long_value(pages, told)
+    if field.type not in _READERS:
+        raise ConfigError(
+            "access.type",
+            f"column '{field.name}' is of a type that is not read: {field.type}",
+            where=pages.where,
+            fix="leave it out: name the other columns under `columns`",
+        )
     return _READERS[field.type]
 
 
@@ -58,6 +69,8 @@ def _long_value(pages: Pages, told: bytes) -> bytes:
         parts, size = [], 0
         while pointer and size < length:
             row = pages.row(pointer)
+            if len(row) <= 4:
+                break
             pointer = _U32.unpack_from(row)[0]
             parts.append(row[4:])
             size += len(row) - 4

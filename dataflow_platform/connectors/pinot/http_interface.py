@@ -3,6 +3,7 @@
 import http.client
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,9 +68,11 @@ class HttpInterface:
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            self._connection.request(method, path, None if body is None else orjson.dumps(body), headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
+            if method == "GET":
+                with suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                    return self._once(method, path, None, headers)
+                self.close()  # the server ends what was idle between two pages; once more on a connection of its own
+            return self._once(method, path, None if body is None else orjson.dumps(body), headers)
         except (http.client.HTTPException, ConnectionError) as error:
             self.close()
             if isinstance(error, ConnectionRefusedError):
@@ -83,6 +86,11 @@ class HttpInterface:
         except Exception as error:  # noqa: BLE001  # names, sockets, certificates: all are given a meaning
             self.close()
             raise meaning(error, self._address.secrets, self.where) from None
+
+    def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, dict(headers))
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
 
     def _refused(self, status: int, text: bytes) -> DataflowError:
         told = scrubbed(text.decode(errors="replace"), self._address.secrets).strip()[:300]

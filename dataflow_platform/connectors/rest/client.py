@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from dataflow_platform.connectors.rest import errors
 from dataflow_platform.connectors.rest.access import Access
@@ -120,7 +121,7 @@ class Client:
         request = request.filled()
         for _ in range(_REDIRECTS):
             at_home = same_host(self._home, url)
-            outgoing = _outgoing(request, url, at_home, self._access.headers, where)
+            outgoing = replace(_outgoing(request, url, at_home, self._access.headers, where), to_file=request.to_file)
             if at_home:
                 outgoing = await self._flow.sign(self.plain, outgoing)
             answer = await self._paced(outgoing, where)
@@ -178,9 +179,9 @@ class Client:
         try:
             async with session.request(
                 outgoing.method, outgoing.url, headers=outgoing.sent_headers(), data=outgoing.data(),
-                allow_redirects=False,
+                allow_redirects=False, timeout=self._timeout(outgoing.to_file),
             ) as response:  # fmt: skip
-                return await _reply(response)
+                return await _reply(response, outgoing.to_file)
         except aiohttp.ClientConnectorCertificateError:
             raise errors.certificate(where) from None
         except aiohttp.ClientConnectorError as error:
@@ -196,13 +197,21 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             return _Failed(errors.unavailable(f"the connection broke ({type(error).__name__})", where))
 
+    def _timeout(self, to_file: bool) -> "aiohttp.ClientTimeout":
+        """A large download may take its time, as long as something comes."""
+        import aiohttp
+
+        seconds = self._access.timeout_seconds
+        return aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds) if to_file else (
+            aiohttp.ClientTimeout(total=seconds)
+        )  # fmt: skip
+
     async def _open(self) -> "aiohttp.ClientSession":
         import aiohttp
 
         if self._session is None:
             session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
-                headers={"Accept": "application/json"},
+                headers={"Accept": "application/json, */*;q=0.5"},
                 connector=aiohttp.TCPConnector(resolver=self._policy.resolver(), limit=0),
                 # Without a jar no cookie can follow us to another host either.
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -211,14 +220,26 @@ class Client:
         return self._session
 
 
-async def _reply(response: "aiohttp.ClientResponse") -> Reply:
-    body = await response.read()
+async def _reply(response: "aiohttp.ClientResponse", to_file: bool) -> Reply:
+    file = await _downloaded(response) if to_file and response.status == 200 else None
+    body = b"" if file else await response.read()
     # Sentry names a next page also behind the last one, and says that nothing is there.
     held = {name: link for name, link in response.links.items() if "url" in link and link.get("results") != "false"}
     links = {name: str(link["url"]) for name, link in held.items()}
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-    return Reply(response.status, headers, body, str(response.url), links, cookies)
+    return Reply(response.status, headers, body, str(response.url), links, cookies, file)
+
+
+async def _downloaded(response: "aiohttp.ClientResponse") -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # its reader closes it
+    try:
+        async for part in response.content.iter_chunked(1 << 20):
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _url(request: Request, where: str) -> "URL":

@@ -15,11 +15,13 @@ from dataflow_platform.connectors.rest import bounds, template
 from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.base import RestSource, refuse_unfit
 from dataflow_platform.connectors.rest.endpoint import Value
+from dataflow_platform.connectors.rest.rate import Rate
 from dataflow_platform.connectors.rest.reading import Plan, request_of
 from dataflow_platform.connectors.rest.request import Request
 from dataflow_platform.connectors.rest.scanning import scan
 from dataflow_platform.connectors.rest.spec import ConnectorSpec, ConnectorStream, Variable
 from dataflow_platform.core.base import ConnectorFacts, Declared, Scan, Spec, State, Stream
+from dataflow_platform.core.catalogue import CatalogueTable
 from dataflow_platform.core.errors import ConfigError, Location, unknown_name
 from dataflow_platform.core.http import RetryPolicy
 
@@ -58,6 +60,10 @@ class DeclaredApi(RestSource):
     base_url: str | None = Field(
         default=None, description="The API's address, where it is another than the vendor's, such as a test server."
     )
+    rate: Rate = Field(
+        default=Rate(),
+        description="How fast the API may be asked, where it is not as fast as the connector's file says.",
+    )
 
     @model_validator(mode="after")
     def _values_fit(self) -> "DeclaredApi":
@@ -77,7 +83,7 @@ class DeclaredApi(RestSource):
         refuse_unfit(address)
         return self.reached(
             retry, base_url=address, headers=template.fill_all(spec.headers, values), auth=auth,
-            rate=spec.rate, secrets=(*hidden, *auth.secrets()), rules=spec.errors,
+            rate=spec.rate if self.rate == Rate() else self.rate, secrets=(*hidden, *auth.secrets()), rules=spec.errors,
         )  # fmt: skip
 
     def _auth(self, values: Mapping[str, Any]) -> Any:
@@ -112,6 +118,11 @@ class DeclaredApi(RestSource):
     def discover(self) -> list[str]:
         """The connector's streams."""
         return sorted(self.spec.streams)
+
+    def catalogue(self) -> list[CatalogueTable]:
+        """The connector's streams with their keys, for patterns to choose from."""
+        streams = sorted(self.spec.streams.items())
+        return [CatalogueTable(name, table=name, primary_key=tuple(each.primary_key)) for name, each in streams]
 
     @classmethod
     def stream_options(cls, name: str, written: Mapping[str, Any]) -> Mapping[str, Any]:

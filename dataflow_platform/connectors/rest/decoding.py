@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 from xml.etree import ElementTree
 
 from dataflow_platform.connectors.rest.batches import decode
@@ -20,7 +20,7 @@ def value_of(reply: Reply, endpoint: Endpoint, exact: bool) -> Any:
     if endpoint.format == "jsonl":
         return [decode(line, exact) for line in body.splitlines() if line.strip()]
     if endpoint.format == "csv":
-        return list(_csv_rows(body, endpoint.csv))
+        return list(csv_rows(io.StringIO(body.decode("utf-8-sig"), newline=""), endpoint.csv))
     try:
         # Expat itself refuses entities that blow up, and nothing outside the document is ever read.
         root = ElementTree.fromstring(body)  # noqa: S314
@@ -34,8 +34,8 @@ def exact_value(reply: Reply, endpoint: Endpoint) -> Any:
     return value_of(Reply(reply.status, reply.headers, reply.body, reply.url), endpoint, exact=True)
 
 
-def _csv_rows(body: bytes, written: Csv) -> Iterator[dict[str, str | None]]:
-    lines = io.StringIO(body.decode("utf-8-sig"), newline="")
+def csv_rows(lines: TextIO, written: Csv) -> Iterator[dict[str, str | None]]:
+    """The rows of a CSV text by its header; an empty value is None. ValueError where a line does not fit it."""
     for _ in range(written.skip):
         lines.readline()
     reader = csv.reader(lines, delimiter=written.delimiter, quotechar=written.quote, strict=True)

@@ -38,10 +38,12 @@ class JobPages:
         return None
 
     async def close(self) -> None:
-        """Nothing is held beyond the client."""
+        """Let go of a result that is not read to its end."""
+        for walk in self._walks or ():
+            await walk.close()
 
     def _walk(self, address: str) -> Walk:
-        request = Request(self._access.address(address))
+        request = Request(self._access.address(address), to_file=self._endpoint.format in ("csv", "jsonl"))
         return Walk(self._client, self._access, self._endpoint, request, self._exact, self._added, self._watch)
 
     async def _made(self) -> list[str]:

@@ -1,6 +1,5 @@
 """A connector held against its vendor's description, without a server: every name and place it states."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dataflow_platform.connectors.rest import template, value_path
@@ -137,10 +136,11 @@ class _Verification:
         if operation.answer is None:
             self.report.silent(at, "the document shows no answer")
             return
-        beside = operation.answer.names - {
-            str(value_path.steps(each)[0]) for each in stream.records.paths if each != "$"
-        }
-        if not beside and operation.answer.names and Report().step_into(operation.answer, path, at, code) is None:
+        if (
+            not _beside(operation.answer, stream)
+            and operation.answer.names
+            and Report().step_into(operation.answer, path, at, code) is None
+        ):
             self.report.silent(at, f"the document shows nothing but the records ('{path}')")
             return
         shape = self.report.step_into(operation.answer, path, at, code)
@@ -208,8 +208,3 @@ def _beside(answer: Shape, stream: "ConnectorStream") -> set[str]:
             found |= shape.names - {step}
             shape = shape.field(step)
     return found
-
-
-def summary(report: Report) -> Mapping[str, int]:
-    """How many facts hold, are wrong, and are not in the document."""
-    return {"held": report.held, "wrong": len(report.findings), "unsaid": len(report.unsaid)}

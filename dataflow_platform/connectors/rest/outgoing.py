@@ -20,6 +20,7 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     form: bool = False
+    to_file: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> "Outgoing":
         """The same with further headers."""

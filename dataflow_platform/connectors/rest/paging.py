@@ -1,5 +1,6 @@
 """How one page leads to the next. Pure: no request is made here."""
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urljoin
 
@@ -113,7 +114,7 @@ class NextCursor(_Sized):
         cursor = answer.at(self.body_path)
         if cursor is None or cursor is False or cursor == "" or self._ended(answer):
             return None
-        kept = Request(request.url, method=request.method, headers=request.headers) if self.only_cursor else request
+        kept = replace(request, params={}, body=None) if self.only_cursor else request
         return kept.with_value(self.place, self.param, cursor, mark=str(cursor))
 
 
@@ -175,7 +176,7 @@ class NextLink(_Sized):
         # The link is complete: adding our parameters again would ask for two values of the same one.
         address = urljoin(answer.url, str(link))
         params = request.params if self.keep_params else {}
-        return Request(address, params, request.method, request.body, request.headers, form=request.form, mark=address)
+        return replace(request, url=address, params=params, mark=address)
 
 
 class Offset(_Paged):

@@ -29,7 +29,7 @@ class Parent(Spec):
     where: dict[str, Any] = Field(
         default_factory=dict, description="Only parents whose value at each path is this one: `is_member: true`."
     )
-    concurrency: int = Field(default=8, ge=1, description="Parents asked for at once.")
+    concurrency: int = Field(default=8, ge=1, description="Parents asked for at once, within the connection's `rate`.")
     skip_missing: bool = Field(default=False, description="A parent that is gone (404, 410) has no rows.")
     cursor_each: bool = Field(
         default=False,

@@ -61,11 +61,12 @@ class _Start:
 
 
 class Reading:
-    """The pages of a plan, on one event loop, by one client."""
+    """The pages of a plan, on one event loop, by one client: its own, or that of the reading it is part of."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, client: Client | None = None) -> None:
         self._plan = plan
-        self._client = Client(plan.access)
+        self._client = client or Client(plan.access)
+        self._owns_client = client is None
         self._walk: Pages | None = None
         self._walked = _with_rules(plan.endpoint, _rules(plan.endpoint))
 
@@ -77,7 +78,8 @@ class Reading:
     async def close(self) -> None:
         if self._walk is not None:
             await self._walk.close()
-        await self._client.close()
+        if self._owns_client:
+            await self._client.close()
 
     def _begin(self) -> Pages:
         plan, parent = self._plan, self._plan.endpoint.parent
@@ -208,7 +210,7 @@ async def _parent_records(plan: Plan, client: Client) -> AsyncIterator[Any]:
     endpoint = parent.endpoint or plan.siblings[str(parent.stream)]
     # All parents, whatever was read before: a parent that did not change may have children that did.
     whole = endpoint.model_copy(update={"cursor": _beginning(endpoint), "cursor_param": None, "delta": None})
-    inner = Reading(replace(plan, endpoint=whole, state=State(), left={}))
+    inner = Reading(replace(plan, endpoint=whole, state=State(), left={}), client)
     try:
         while page := await inner.next():
             for row in page.rows:
@@ -329,15 +331,21 @@ class Several:
         try:
             while (start := await self._start()) is not None:
                 walk = self._walk_of(start)
-                while page := await walk.next():
-                    await self._room.wait()
-                    self._waiting_rows += len(page.rows)
-                    if self._waiting_rows >= _QUEUED:
-                        self._room.clear()
-                    self._ready.put_nowait(page)
+                try:
+                    await self._pass_on(walk)
+                finally:
+                    await walk.close()
             self._ready.put_nowait(None)
         except Exception as error:  # noqa: BLE001  # handed to the reader, which raises it
             self._ready.put_nowait(error)
+
+    async def _pass_on(self, walk: Pages) -> None:
+        while page := await walk.next():
+            await self._room.wait()
+            self._waiting_rows += len(page.rows)
+            if self._waiting_rows >= _QUEUED:
+                self._room.clear()
+            self._ready.put_nowait(page)
 
     async def _start(self) -> _Start | None:
         async with self._next_start:

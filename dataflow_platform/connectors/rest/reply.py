@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from dataflow_platform.connectors.rest.batches import decode
 
@@ -21,6 +21,8 @@ class Reply:
     url: str
     links: Mapping[str, str] = field(default_factory=dict)
     cookies: Mapping[str, str] = field(default_factory=dict)
+    file: IO[bytes] | None = field(default=None, repr=False)
+    """Where the body is instead, if it was asked for as a file; gone with the last reference to it."""
     _value: list[Any] = field(default_factory=list, repr=False)
 
     @property

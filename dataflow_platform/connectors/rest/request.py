@@ -25,6 +25,8 @@ class Request:
     slots: Mapping[str, str] = field(default_factory=dict)
     form: bool = False
     mark: str | None = None
+    to_file: bool = False
+    """The body of the answer may be larger than memory."""
 
     def with_value(self, place: Place, name: str, value: Any, mark: str | None = None) -> "Request":
         """The same request with ``value`` at its place; a value of a JSON body keeps its type."""

@@ -1,6 +1,6 @@
 """The pages of one list, in order, one request at a time, until its end and never round in circles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from dataflow_platform.connectors.rest import errors
 from dataflow_platform.connectors.rest.access import Access
 from dataflow_platform.connectors.rest.client import Client, SkippedError, place
 from dataflow_platform.connectors.rest.decoding import exact_value, value_of
+from dataflow_platform.connectors.rest.downloads import Chunk, chunks
 from dataflow_platform.connectors.rest.endpoint import Endpoint
 from dataflow_platform.connectors.rest.reply import Reply
 from dataflow_platform.connectors.rest.request import Answer, Request, Row
@@ -71,12 +72,18 @@ class Walk:
         self._marks: set[bytes] = set()
         self._last_rows = b""
         self._repeated = 0
+        self._parts: Generator[Chunk, None, None] | None = None
+        self._file_where = ""
 
     async def close(self) -> None:
-        """Nothing is held beyond the client."""
+        """Let go of a file that is not read to its end."""
+        if self._parts is not None:
+            self._parts.close()
 
     async def next(self) -> Page | None:
         """The next page, or None after the last one."""
+        if self._parts is not None and (page := self._next_part()) is not None:
+            return page
         if self._request is None:
             return None
         self._number += 1
@@ -90,15 +97,42 @@ class Walk:
             again, self._again = (self._again if self._number == 1 else None), None
             self._number, self._request = 0, self._paging.first(again) if again else None
             return await self.next()
+        if reply.file is not None:
+            self._parts, self._file_where = chunks(reply.file, self._endpoint, self._exact), where
+            self._request = self._after(Answer(None, reply.url, reply.headers, reply.links), [], where)
+            return await self.next()
         rows = rows_of(body, self._endpoint, self._added, where)
         self._seen += len(rows)
         answer = Answer(body, reply.url, reply.headers, reply.links, rows, self._seen)
-        following = self._paging.after(self._request, answer)
+        self._request = self._after(answer, rows, where)
+        return Page(self._number, self._kept(rows), len(reply.body), where, lambda: self._exactly(reply, where))
+
+    def _after(self, answer: Answer, rows: list[Row], where: str) -> Request | None:
+        """The request that follows an answer, if one does."""
+        following: Request | None = self._paging.after(self._request, answer)
         if self._watch and self._watch.heard(answer):
             following = None
         self._guard(following, rows, where)
-        self._request = following
-        return Page(self._number, self._kept(rows), len(reply.body), where, lambda: self._exactly(reply, where))
+        return following
+
+    def _next_part(self) -> Page | None:
+        """Some more rows of the file that is being read; None once it is at its end."""
+        where = self._file_where
+        try:
+            part = next(self._parts, None) if self._parts is not None else None
+        except ValueError:
+            raise errors.not_json("a file", "", where) from None
+        if part is None:
+            self._parts = None
+            return None
+
+        def rows(records: Any) -> list[Row]:
+            return self._kept(rows_of(records, self._endpoint, self._added, where))
+
+        found = rows(part.records)
+        if self._watch:
+            self._watch.heard(Answer(None, "", rows=found))
+        return Page(self._number, found, 0, where, lambda: rows(part.exact()))
 
     def _kept(self, rows: list[Row]) -> list[Row]:
         return self._watch.kept(rows) if self._watch else rows
@@ -111,7 +145,7 @@ class Walk:
 
     async def _read(self, where: str) -> tuple[Reply, Any]:
         def decode(reply: Reply) -> tuple[Reply, Any]:
-            return reply, value_of(reply, self._endpoint, self._exact)
+            return reply, None if reply.file is not None else value_of(reply, self._endpoint, self._exact)
 
         while True:
             assert self._request is not None
