@@ -154,7 +154,9 @@ def test_a_cursor_keeps_its_type_in_a_body_and_the_rest_of_the_body_stays(stub: 
         ({"type": "page_number"}, lambda seen: {"at": seen.at, "rows": [{"id": 1}, {"id": 2}]}),
         ({"type": "next_link", "body_path": "next"}, lambda seen: {"next": "/rows?p=1", "rows": [{"id": 1}]}),
     ],
-    ids=["cursor at once", "cursor later", "cursor with new rows", "cursors invented", "last id", "offset", "page", "link"],
+    ids=[
+        "cursor at once", "cursor later", "new rows", "cursors invented", "last id", "offset", "page", "link"
+    ],
 )  # fmt: skip
 def test_pages_that_never_end_are_stopped(stub: Stub, paging: Any, answer: Callable[[Seen], Any]) -> None:
     stub.on("/rows", answer)
