@@ -21,18 +21,23 @@ SAMPLE = 30_000
 _SAMPLE_BYTES = 64_000_000
 _LOOKED_AT = 20_000  # first rows, to see how long rows are and which columns hold many values
 _MANY = 1_000  # distinct values in those: more than that are counted by hashes over all rows
-_COUNTED_EXACTLY = 500_000  # rows up to which distinct values are counted one by one
+_HELD = 4_000_000  # hashes that are held at most while distinct values are counted, some 100 MB
+_TOGETHER = 24  # columns of one pass: each that is counted needs some megabytes a thread, however few its values
 _HASHES = 2**64
 _WIDE = re.compile(r"U?HUGEINT|BIGNUM|DECIMAL\((19|[23]\d),")
 
 
 @dataclass(frozen=True)
 class TableProfile:
-    """A table and its columns. ``estimated`` names the figures that come from ``sample_rows`` rows or from hashes."""
+    """A table and its columns. ``estimated`` names the figures that come from ``sample_rows`` rows or from hashes.
+
+    ``counted``: the distinct values of every column were counted.
+    """
 
     table: str
     rows: int
     sample_rows: int
+    counted: bool
     columns: tuple[ColumnProfile, ...]
 
     @property
@@ -40,30 +45,42 @@ class TableProfile:
         """The figures of its columns that are not exact; none of a table that the sample holds whole."""
         if self.sample_rows >= self.rows:
             return ()
-        counted = () if self.rows <= _COUNTED_EXACTLY else ("distinct",)
-        return (*counted, "quantiles", "histogram", "top", "patterns")
+        return (*(() if self.counted else ("distinct",)), "quantiles", "histogram", "top", "patterns")
 
 
 def taken(connection: "duckdb.DuckDBPyConnection", table: str) -> TableProfile:
     """The profile of ``table``, a relation as ``connection`` names it (quoted).
 
-    Its rows are read once; before, they are counted and the first 20,000 are looked at.
+    Each column is read once; before, rows are counted and the first 20,000 are looked at.
     """
     columns = [(str(name), str(kind)) for name, kind, *_ in connection.execute(f"DESCRIBE FROM {table}").fetchall()]
+    rows = int(_one(connection, f"SELECT count(*) FROM {table}")[0])
+    profiles: list[ColumnProfile] = []
+    sampled, counted = rows, True
+    for first in range(0, len(columns), _TOGETHER):
+        some = columns[first : first + _TOGETHER]
+        found, drawn, all_counted = _together(connection, table, some, rows)
+        profiles += found
+        sampled, counted = min(sampled, drawn), counted and all_counted
+    return TableProfile(table.replace('"', ""), rows, sampled, counted, tuple(profiles))
+
+
+def _together(
+    connection: "duckdb.DuckDBPyConnection", table: str, columns: list[tuple[str, str]], rows: int
+) -> tuple[list[ColumnProfile], int, bool]:
+    """The profiles of some columns, by one pass; rows of their sample, and whether all distinct values were counted."""
     kinds = [kind_of(each) for _, each in columns]
-    rows = _one(connection, f"SELECT count(*) FROM {table}")[0]
     many, wanted = _first_look(connection, table, columns, kinds, rows)
     share = 1.0 if rows <= wanted else wanted / rows
-    found = _scanned(connection, table, columns, kinds, many, share, rows)
-    sampled = int(_one(connection, f"SELECT count(*) FROM {profile_sample.TABLE}")[0])
-    profiles = tuple(
-        profile_sample.completed(
-            connection, f"c{number}", Facts(name, kind, kinds[number], rows, sampled, **found[number])
-        )
+    part = 1 << max(0, (rows * len(many) - 1) // _HELD).bit_length()
+    found = _scanned(connection, table, columns, kinds, many, share, part)
+    drawn = int(_one(connection, f"SELECT count(*) FROM {profile_sample.TABLE}")[0])
+    profiles = [
+        profile_sample.completed(connection, f"c{number}", Facts(name, kind, kinds[number], rows, **found[number]))
         for number, (name, kind) in enumerate(columns)
-    )
+    ]
     connection.execute(f"DROP TABLE {profile_sample.TABLE}")
-    return TableProfile(table.replace('"', ""), rows, sampled, profiles)
+    return profiles, drawn, part == 1 and len(many) == len(columns)
 
 
 def _first_look(
@@ -81,16 +98,16 @@ def _first_look(
     wanted = max(1_000, min(SAMPLE, int(_SAMPLE_BYTES / max(row[0], 1))))
     if rows <= wanted:
         return set(), wanted
-    exactly = rows <= _COUNTED_EXACTLY
+    exactly = rows * len(columns) <= _HELD
     return {number for number, count in enumerate(row[1:]) if exactly or count > _MANY}, wanted
 
 
 def _scanned(
     connection: "duckdb.DuckDBPyConnection", table: str, columns: list[tuple[str, str]], kinds: list[Kind],
-    many: set[int], share: float, rows: int,
+    many: set[int], share: float, part: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The one pass: what is exact of each column; the sample is left in ``profile_sample.TABLE``."""
-    part = 1 if rows <= _COUNTED_EXACTLY else 16
+    """The one pass: what is exact of each column, and one hash of ``part`` of the columns with ``many`` values; the
+    sample is left in ``profile_sample.TABLE``."""
     inner = [f"{quote(name)} AS c{number}" for number, (name, _) in enumerate(columns)]
     inner += [f"hash({quote(columns[number][0])}) AS h{number}" for number in sorted(many)]
     asked: dict[str, str] = {}
@@ -121,7 +138,7 @@ def _scanned(
             for name in ("values", "least", "greatest", "mean", "shortest", "longest")
         }
         hashes = known.get(f"hashes{number}")
-        found.append({**facts, "hashed": None if hashes is None else hashes * part, "exactly": part == 1})
+        found.append({**facts, "hashes": hashes, "part": part})
     return found
 
 

@@ -28,21 +28,21 @@ def kind_of(type_name: str) -> Kind:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the one pass told of a column; ``hashed`` distinct values are NULL where the sample has to tell."""
+    """What the one pass told of a column; ``hashes`` is how many distinct hashes, one of ``part``,
+    it has; None where the sample has to tell."""
 
     name: str
     type: str
     kind: Kind
     rows: int
-    sampled: int
     values: int
     least: str | None
     greatest: str | None
     mean: float | None
     shortest: int | None
     longest: int | None
-    hashed: int | None
-    exactly: bool
+    hashes: int | None
+    part: int
 
 
 @dataclass(frozen=True)

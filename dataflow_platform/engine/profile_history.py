@@ -59,13 +59,16 @@ def _newest(session: Session, pipeline: str, stream: str, target: Table) -> tupl
     about = json.loads(whole[2])
     columns = [json.loads(row[2]) for row in rows if row[0] == _COLUMN]
     columns.sort(key=lambda each: about["columns"].index(each["name"]))
-    profile = TableProfile(about["table"], int(whole[1]), about["sample_rows"], tuple(map(_as_column, columns)))
+    profile = TableProfile(
+        about["table"], int(whole[1]), about["sample_rows"], about["counted"], tuple(map(_as_column, columns))
+    )
     return profile, whole[3]
 
 
 def _measurements(profile: TableProfile) -> list[Measurement]:
     about = {
-        "table": profile.table, "sample_rows": profile.sample_rows, "estimated": profile.estimated,
+        "table": profile.table, "sample_rows": profile.sample_rows, "counted": profile.counted,
+        "estimated": profile.estimated,
         "columns": [column.name for column in profile.columns],
     }  # fmt: skip
     whole = Measurement("profile", _TABLE, value=profile.rows, rows=profile.rows, detail=json.dumps(about))

@@ -12,7 +12,7 @@ TABLE = "_dataflow_profile_sample"
 _BARS = 24
 _PATTERNS = 8
 _SHAPED = 10_000  # values whose pattern is looked at
-_SURE = 5_000  # distinct values from which on hashes tell more than the sample does
+_SURE = 300  # distinct hashes from which on they tell more than the sample does
 
 
 def completed(connection: "duckdb.DuckDBPyConnection", column: str, facts: Facts) -> ColumnProfile:
@@ -35,8 +35,8 @@ def completed(connection: "duckdb.DuckDBPyConnection", column: str, facts: Facts
 def _distinct(facts: Facts, found: int, once: int, twice: int, drawn: int) -> int:
     if drawn == facts.values:
         return found
-    if facts.hashed is not None and (facts.exactly or facts.hashed > _SURE):
-        return min(facts.hashed, facts.values)
+    if facts.hashes is not None and (facts.part == 1 or facts.hashes > _SURE):
+        return min(facts.hashes * facts.part, facts.values)
     # Chao's estimate of what was not drawn, from what was drawn once and twice.
     unseen = once * (once - 1) / (2 * (twice + 1))
     return min(round(found + unseen), facts.values)

@@ -102,10 +102,12 @@ def _pick(session: Session, load: StreamLoad, selection: Selection) -> int:
     rows = f"SELECT * FROM {system_table(schema, QUARANTINE)} WHERE {' AND '.join(wanted)}"
     if selection.edited is not None:
         rows = corrected(session, rows, selection.edited)
+    else:
+        rows = f"SELECT *, FALSE AS changed FROM ({rows}) AS open"
     changed = f"strategy <> {literal(rejected.described(load))}" if load.strategy.reach in ("key", "partition") else ""
     session.in_engine(
         f"CREATE TEMP TABLE {quote(PICKED.name)} AS SELECT quarantine_id, load_id, source_values, source_types, "
-        "clears_partition, CASE WHEN source_values IS NULL OR source_types IS NULL "
+        "reasons, changed, clears_partition, CASE WHEN source_values IS NULL OR source_types IS NULL "
         "THEN 'it was set aside by an earlier version, which did not keep the source''s values' "
         "WHEN refusal IS NOT NULL THEN refusal "
         f"{f'WHEN {changed} THEN ' + literal(_OTHER) if changed else ''} "

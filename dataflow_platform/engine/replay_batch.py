@@ -24,8 +24,8 @@ from dataflow_platform.engine.contract import SchemaPlan, apply
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
 PICKED = Table("temp", "_dataflow_picked")
-"""The rows to replay: ``quarantine_id``, ``load_id``, ``source_values``, ``source_types``, ``clears_partition``, and
-``refusal``: why a row cannot be replayed."""
+"""The rows to replay: ``quarantine_id``, ``load_id``, ``source_values``, ``source_types``, ``reasons``, ``changed``
+(somebody corrected it), ``clears_partition``, and ``refusal``: why a row cannot be replayed."""
 OUTCOME = Table("temp", "_dataflow_outcome")
 """What became of them: ``replayed``, ``open`` (with new ``reasons`` and ``row_values``) or ``left_out``."""
 ID, CLEARS = "_dataflow_id", "_dataflow_clears"
@@ -90,6 +90,7 @@ def _judged(
     planning.plan(result, query)
     planning.refuse(result)
     result.rules = [*planning.own_rules(result, query), *validate.compile_rules(load.checks, result.columns)]
+    _refuse_compared(result, mine)
     functions.add_rules(result.rules)
     upstream.expose_to_checks(load, session)
     upstream.keep_promises(load, session)
@@ -112,6 +113,21 @@ def _judged(
         types=tuple(column.type for column in shape.columns),
     )
     return Batch(load_id, place, table, plan, load_plan, tuple(column.name for column in result.added))
+
+
+def _refuse_compared(result: StagedLoad, mine: str) -> None:
+    """A row that broke a rule by comparison with rows of its load would pass it alone: it stays until it is corrected.
+
+    A rule that is gone, or that the row did not break, keeps nothing back.
+    """
+    for rule in validate.row_rules(result.rules):
+        if not sqlglot.parse_one(f"SELECT {rule.violation}", read="duckdb").find(exp.Window):
+            continue
+        why = f"rule {rule.name} compares it with rows of its load, which are not here any more"
+        result.session.in_engine(
+            f"UPDATE {PICKED.sql} SET refusal = {literal(why)} "
+            f"WHERE {mine} AND NOT changed AND {rejected.broke(rule.name)}"
+        )
 
 
 def _refuse_crashed(result: StagedLoad) -> None:

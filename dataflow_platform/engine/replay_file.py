@@ -28,7 +28,10 @@ def write(session: Session, rows: str, path: Path) -> int:
 
 
 def corrected(session: Session, rows: str, path: Path) -> str:
-    """A SELECT of those of ``rows`` that the file has, with the ``source_values`` the file says."""
+    """A SELECT of those of ``rows`` that the file has, with the ``source_values`` the file says.
+
+    ``changed`` is true where these are others than were kept.
+    """
     known = _known(path)
     if not path.is_file():
         raise ConfigError("quarantine.file", f"there is no file {path}", fix="dataflow quarantine export writes one")
@@ -60,7 +63,8 @@ def corrected(session: Session, rows: str, path: Path) -> str:
             "quarantine.file", f"row '{twice[0][0]}' stands in the file twice", where=str(path), fix="keep one of them"
         )
     return (
-        f"SELECT open.* REPLACE (file.source_values AS source_values) FROM ({rows}) AS open "
+        "SELECT open.* REPLACE (file.source_values AS source_values), "
+        f"json(file.source_values) <> json(open.source_values) AS changed FROM ({rows}) AS open "
         "JOIN _dataflow_corrected AS file USING (quarantine_id)"
     )
 

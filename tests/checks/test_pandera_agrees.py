@@ -217,6 +217,17 @@ def test_every_comparison_on_every_number(engine: duckdb.DuckDBPyConnection, fla
     alike(engine, flavour, "float", NUMBERS, [*checks, *ranges, *listed])
 
 
+@pytest.mark.parametrize("flavour", ["pandas", "polars"])
+@pytest.mark.parametrize("default", [None, 1.0])
+@pytest.mark.parametrize("values", [[float("nan"), None], [float("nan"), 1.0], [None, 1.0], [0.0, -0.0], [None, None]])
+def test_what_is_a_duplicate(engine: duckdb.DuckDBPyConnection, flavour: Any, default: Any, values: list[Any]) -> None:
+    # To pandas NaN and a missing value are one, to polars two; the default takes the place of both.
+    module: Any = pa if flavour == "pandas" else pp
+    schema = module.DataFrameSchema({"x": module.Column(float, unique=True, nullable=True, default=default)})
+    case = Case(flavour, schema, {"x": values}, {"x": KINDS["float"]})
+    assert list(compared(case, we_find(engine, case), pandera_finds(case))) == []
+
+
 def alike(engine: duckdb.DuckDBPyConnection, flavour: Any, kind: str, values: list[Any], checks: list[Any]) -> None:
     """Assert that ``checks`` on one column find the same rows of ``values``."""
     module: Any = pa if flavour == "pandas" else pp

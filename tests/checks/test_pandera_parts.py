@@ -34,6 +34,9 @@ def test_a_pattern_stands_for_all_columns_it_matches() -> None:
         assert failing(connection, found["x_ab_unique"]) == (
             2, "no key of (x_a) repeats; 2 rows share 1 keys of (x_b)",
         )  # fmt: skip
+        # All rows have another number in _row; without it the two would be told apart no more, and both be listed.
+        rows = str(found["x_ab_unique"].rows)
+        assert len(connection.execute(f"WITH staged AS (SELECT x_b AS x_a, x_b FROM staged) {rows}").fetchall()) == 2
         assert failing(connection, found["columns"]) == (1, "columns the schema does not know: y")
         assert failing(connection, found["x_ab_dtype"]) == (0, "x_a is BIGINT; x_b is BIGINT")
 

@@ -2,7 +2,7 @@
 
 The tables are those of the Raha benchmark (github.com/BigDaMa/raha, folder datasets): each dirty beside clean. They are
 not part of this project: DATAFLOW_DIRTY_TABLES names the folder that holds hospital/ and flights/. docs/cleansing.md
-tells the classes of errors, which were set down before anything was counted, and the figures.
+tells the classes of errors and the figures.
 """
 
 import json

@@ -82,12 +82,12 @@ def test_a_partition_asks_for_its_range(stub: Stub) -> None:
 
 
 def events(total: int = 240, inclusive_end: bool = True) -> Any:
-    """An API with an event each half hour since 1 January 2024, asked by a range of unix seconds."""
+    """An API with an event each half day since 1 January 2024, asked by a range of unix seconds."""
     first = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 
     def answer(seen: Seen) -> Any:
         start, end = float(seen.query["from"]), float(seen.query["to"])
-        found = [{"id": number, "at": first + 1800 * number} for number in range(total)]
+        found = [{"id": number, "at": first + 43_200 * number} for number in range(total)]
         return [row for row in found if start <= row["at"] and (row["at"] <= end if inclusive_end else row["at"] < end)]
 
     return answer
@@ -100,7 +100,7 @@ def test_slices_give_every_row_once(stub: Stub, inclusive_end: bool, parallel: i
     cursor = {"field": "at", "param": "from", "end_param": "to", "format": "unix", "start": "2024-01-01",
               "slice": "10d", "parallel": parallel}  # fmt: skip
     rows = read(stub, cursor=cursor, columns={"at": "DOUBLE"})
-    assert sorted(row["id"] for row in rows) == list(range(240))  # 240 half hours are the first five days
+    assert sorted(row["id"] for row in rows) == list(range(240))  # 120 days; every twentieth stands on an edge
     asked = (datetime.now(UTC) - datetime(2024, 1, 1, tzinfo=UTC)) / timedelta(days=10)
     assert len(stub.seen) == int(asked) + 1
 

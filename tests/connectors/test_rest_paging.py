@@ -138,6 +138,11 @@ def test_a_cursor_keeps_its_type_in_a_body_and_the_rest_of_the_body_stays(stub: 
                 "next": {"a": "b", "b": "a"}.get(seen.query.get("c", ""), "a"), "rows": [{"id": len(seen.query)}],
             },
         ),
+        # A cursor that comes back with rows that are always new.
+        (
+            {"type": "next_cursor", "body_path": "next", "param": "c"},
+            lambda seen: {"next": "a", "rows": [{"id": seen.at}]},
+        ),
         # Cursors for ever new, rows always the same: what no set of cursors notices.
         (
             {"type": "next_cursor", "body_path": "next", "param": "c"},
@@ -149,7 +154,9 @@ def test_a_cursor_keeps_its_type_in_a_body_and_the_rest_of_the_body_stays(stub: 
         ({"type": "page_number"}, lambda seen: {"at": seen.at, "rows": [{"id": 1}, {"id": 2}]}),
         ({"type": "next_link", "body_path": "next"}, lambda seen: {"next": "/rows?p=1", "rows": [{"id": 1}]}),
     ],
-    ids=["cursor at once", "cursor later", "cursors invented", "last id", "offset", "page", "link"],
+    ids=[
+        "cursor at once", "cursor later", "new rows", "cursors invented", "last id", "offset", "page", "link"
+    ],
 )  # fmt: skip
 def test_pages_that_never_end_are_stopped(stub: Stub, paging: Any, answer: Callable[[Seen], Any]) -> None:
     stub.on("/rows", answer)

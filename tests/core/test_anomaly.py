@@ -116,6 +116,16 @@ def test_a_weighted_average_survives_more_points_than_a_power_can_be_raised_to()
     assert points[-1]["expected"] == pytest.approx(2)
 
 
+def test_a_weighted_average_is_the_same_over_many_blocks() -> None:
+    # Weights of alpha 0.3 begin anew every 78 points; the level of each block is another.
+    values = [math.sin(n) + 10 * (n // 78) for n in range(300)]
+    points = judged(values, anomaly.detector("ewma", alpha=0.3, tolerance=0, threshold=2))
+    for place in (70, 77, 78, 79, 90, 155, 156, 157, 233, 234, 235, 299):
+        expected, spread = by_hand("ewma", values, place)
+        assert points[place]["expected"] == pytest.approx(expected, rel=1e-9)
+        assert points[place]["high"] - points[place]["low"] == pytest.approx(4 * spread, rel=1e-6)
+
+
 def test_an_anomaly_is_told_in_words_a_person_reads() -> None:
     # Six Mondays with 9,500 to 10,500 rows, the other days 3,000; the seventh Monday has 2,113: few for a Monday only.
     weeks = [[float(monday), *[3000.0] * 6] for monday in (9500, 10500, 10000, 9800, 10200, 10000)]

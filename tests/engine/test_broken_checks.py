@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dataflow_platform.checks.expression import Expression
@@ -15,6 +16,7 @@ from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.parquet_dataset import ParquetDataset
 from dataflow_platform.core.base import Check, Column, Rule
 from dataflow_platform.core.errors import DataError
+from dataflow_platform.engine import validate
 from dataflow_platform.engine.load import publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StagedLoad
@@ -107,6 +109,8 @@ def test_a_row_stays_where_a_broken_rule_only_counts(warehouse: Any) -> None:
     assert found(staged) == {"positive": (False, 3, True), "in_range_n": (False, 2, False)}
     # Rows 4 and 5 are below 0 and go; 2 and 3 only break the rule that counts.
     assert table(warehouse, "SELECT id FROM raw.t ORDER BY id") == [(1,), (2,), (3,)]
+    # Row 5 was known to be bad only when its rules were judged one by one: its source's values are kept all the same.
+    assert table(warehouse, "SELECT count(*), count(source_values) FROM raw._dataflow_quarantine") == [(2, 2)]
 
 
 def test_more_rules_than_a_mask_has_bits(warehouse: Any) -> None:
@@ -161,3 +165,17 @@ def test_a_failure_tells_no_value_where_the_load_masks(warehouse: Any) -> None:
         text = verdict_of(staged, name).broken
         assert str(text).startswith("Conversion Error; its words are left out")
         assert "'" not in f"{text} {verdict_of(staged, name).sentence}"
+
+
+def test_judged_apart_a_rule_is_broken_by_the_row_it_raises_over() -> None:
+    columns = [Column("v", "VARCHAR"), Column("n", "INTEGER")]
+    rules = validate.compile_rules([Expression(**NUMERIC), BESIDE[0]], columns)
+    rows = "SELECT * FROM (VALUES ('5', 1), ('x', 2), ('-5', -3), ('y', -4)) AS t(v, n)"
+    with duckdb.connect(":memory:") as connection:
+        judged = validate.with_masks(rows, rules, apart=True)
+        apart = connection.execute(f"SELECT {validate.MASK}0 FROM ({judged})").fetchall()
+        judged = validate.with_masks(rows, rules)
+        together = connection.execute(f"SELECT {validate.MASK}0 < 0 FROM ({judged})").fetchall()
+    # Bit 1: not positive, or no number; bit 2: n below 0. A replay takes these as they are.
+    assert apart == [(0,), (1,), (3,), (3,)]
+    assert together == [(False,), (True,), (False,), (True,)]

@@ -17,12 +17,14 @@ from dataflow_platform.checks.unique import Unique
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.connectors.parquet_dataset import ParquetDataset
 from dataflow_platform.core.base import Check, Destination
+from dataflow_platform.demo.postgres import PostgresServer
 from dataflow_platform.engine import failing_rows, metadata
 from dataflow_platform.engine.load import blocked, publish
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StagedLoad
 from dataflow_platform.transformations.mask import Mask
 from tests.engine.test_line import make, table
+from tests.reliability.workload import destination
 
 # 60 rows: n is below 0 in 30 of them, v repeats in 57 (three values), mail is none in 20.
 ROWS = [
@@ -88,7 +90,7 @@ def test_the_sql_of_a_published_load_gives_every_failing_row(warehouse: Destinat
 
 
 def test_the_sql_of_rules_with_names_alike_keeps_them_apart(warehouse: Destination) -> None:
-    names = ("a_b", "axb", "a_b_2")
+    names = ("axb", "a_b", "a_b_2")
     checks = [InRange(column="n", min=-10 * place, severity="warn", name=name) for place, name in enumerate(names)]
     staged = stage(make(warehouse, "replace", ROWS, checks=checks))  # type: ignore[arg-type]
     told = shown(staged)
@@ -155,3 +157,20 @@ def test_a_value_that_a_mask_hides_is_in_no_sample_and_no_word(warehouse: Destin
     # clear0 is masked to *****0: what is shown is what is loaded.
     assert "*****0" in told
     assert not re.search(r"clear|a@b|lear\d", told)
+
+
+def test_postgres_itself_runs_the_sql_of_quarantined_rows(postgres_server: PostgresServer) -> None:
+    postgres_server.execute("DROP SCHEMA IF EXISTS raw CASCADE")
+    warehouse = destination(
+        {
+            "type": "postgres", "host": "127.0.0.1", "port": postgres_server.port, "database": "postgres",
+            "user": "postgres", "password": postgres_server.password,
+        }
+    )  # fmt: skip
+    staged = stage(make(warehouse, "replace", ROWS, checks=[check for check, _ in RULES]))  # type: ignore[arg-type]
+    told = shown(staged)
+    publish(staged)
+    # Not through DuckDB: the server gets the text as a person would paste it.
+    found = {check.names()[0]: len(postgres_server.execute(sql_of(told[check.names()[0]]))) for check, _ in RULES}
+    assert found == {check.names()[0]: failing for check, failing in RULES}
+    postgres_server.execute("DROP SCHEMA IF EXISTS raw CASCADE")

@@ -182,7 +182,7 @@ NAMES = st.sampled_from(
     columns=st.dictionaries(NAMES, COLUMNS, min_size=1, max_size=6), rows=st.sampled_from([0, 1, 2, 19, 20, 45, 150])
 )
 @example(columns={"a": "i", "b c": "i % 3", "class": "'a' || (i % 3)"}, rows=150)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_rows_a_contract_is_drafted_from_pass_it(
     columns: dict[str, str], rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

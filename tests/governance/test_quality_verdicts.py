@@ -41,7 +41,7 @@ HISTORIES = st.lists(
 
 
 @given(history=HISTORIES)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_check_fails_since_the_first_load_after_it_last_passed(
     history: list[tuple[str, dict[str, bool]]], warehouse: Destination
 ) -> None:

@@ -145,6 +145,6 @@ def _same_values(check: Any, values: Sequence[Any], seen: Seen, flavour: Flavour
         "SELECT count(*) AS failing, CASE WHEN count(*) = 0 THEN 'the values are those wanted' "
         f"ELSE count(*) || ' values are missing or unknown' END AS sentence FROM ({differing}) AS differing"
     )
-    rows = f"SELECT * FROM staged WHERE {seen.value} NOT IN (SELECT value FROM ({wanted}) AS wanted)"
+    breaks = f"{seen.value} NOT IN (SELECT value FROM ({wanted}) AS wanted)"
     shown = ", ".join(str(each) for each in values[:10])
-    return Test(f"the values of {seen.name} are not {shown}", verdict=verdict, rows=rows, tolerated=False)
+    return Test(f"the values of {seen.name} are not {shown}", verdict=verdict, breaks=breaks, tolerated=False)

@@ -10,7 +10,7 @@ from dataflow_platform.checks import rule, rule_names
 from dataflow_platform.checks.pandera import columns as of_columns
 from dataflow_platform.checks.pandera import frame
 from dataflow_platform.checks.pandera.declared import Declared, declared
-from dataflow_platform.checks.pandera.parts import Part, Test
+from dataflow_platform.checks.pandera.parts import Part, Test, rows_that_break
 from dataflow_platform.core.base import Check, Column, Rule, Severity
 from dataflow_platform.core.errors import did_you_mean, unknown_name
 
@@ -61,7 +61,7 @@ class Pandera(Check):
             self, name, test.message, column=test.column, violation=test.violation, verdict=test.verdict,
             severity=part.severity or drops, tolerated=test.tolerated, dimension=test.dimension,
         )  # fmt: skip
-        return replace(made, rows=test.rows, code=test.code, may_raise=False)
+        return replace(made, rows=rows_that_break(test), code=test.code, may_raise=False)
 
     def _parts(self, found: Declared) -> list[Part]:
         whole = frozenset(self.whole)

@@ -20,7 +20,7 @@ def repeats(seen: Sequence[Seen], declared: Declared, schema: Any) -> Test:
     return Test(
         f"{', '.join(names)} is there more than once",
         verdict=_verdict(keys, names, all_of_them=reported == "all"),
-        rows=f"SELECT * FROM staged QUALIFY {_PLACE[reported == 'all']} OVER (PARTITION BY {keys}) > 1",
+        breaks=f"{_PLACE[reported == 'all']} OVER (PARTITION BY {keys}) > 1",
         column=names[0] if len(names) == 1 else None,
         dimension="uniqueness",
     )

@@ -10,7 +10,7 @@ from dataflow_platform.core.rule import Dimension, RuleCode
 
 @dataclass(frozen=True)
 class Test:
-    """How a part is tested: ``violation`` of a row, or ``verdict`` on all rows and the ``rows`` that break it.
+    """How a part is tested: ``violation`` of a row, or ``verdict`` on all rows and SQL, TRUE for what ``breaks`` it.
 
     ``code``: checks that Pandera itself runs, one for each column the part is about.
     """
@@ -18,7 +18,7 @@ class Test:
     message: str
     violation: str | None = None
     verdict: str | None = None
-    rows: str | None = None
+    breaks: str | None = None
     code: tuple[RuleCode, ...] = ()
     tolerated: bool = True
     column: str | None = None
@@ -54,11 +54,20 @@ def together(tests: Sequence[Test]) -> Test:
         return Test(message, violation=" OR ".join(f"({each})" for each in rowwise), code=code, dimension=dimension)
     if any(test.verdict is None for test in tests):
         return Test(message, code=code, dimension=dimension)
-    verdicts = " UNION ALL ".join(f"SELECT * FROM ({test.verdict}) AS one" for test in tests)
+    verdicts = " UNION ALL ".join(
+        f"SELECT {n} AS place, * FROM ({test.verdict}) AS one" for n, test in enumerate(tests)
+    )
     verdict = (
-        "SELECT CAST(sum(failing) AS BIGINT) AS failing, string_agg(sentence, '; ') AS sentence "
+        "SELECT CAST(sum(failing) AS BIGINT) AS failing, string_agg(sentence, '; ' ORDER BY place) AS sentence "
         f"FROM ({verdicts}) AS every"
     )
-    each_rows = [test.rows for test in tests if test.rows]
-    rows = " UNION ".join(f"SELECT * FROM ({one}) AS breaking" for one in each_rows) or None
-    return replace(tests[0], message=message, verdict=verdict, rows=rows, code=code, column=None)
+    breaks = " OR ".join(f"({test.breaks})" for test in tests if test.breaks) or None
+    return replace(tests[0], message=message, verdict=verdict, breaks=breaks, code=code, column=None)
+
+
+def rows_that_break(test: Test) -> str | None:
+    """A SELECT over ``staged`` of the rows that make the verdict fail; None where single rows do not."""
+    if test.breaks is None:
+        return None
+    judged = f"SELECT *, ({test.breaks}) AS _dataflow_breaks FROM staged"
+    return f"SELECT * EXCLUDE (_dataflow_breaks) FROM ({judged}) AS judged WHERE _dataflow_breaks"
