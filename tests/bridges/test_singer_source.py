@@ -1,6 +1,7 @@
 """Singer taps as a source: a tap of our own for every fault of the protocol, loads through the engine's line."""
 
 import datetime as dt
+import json
 import os
 import shutil
 import signal
@@ -214,8 +215,15 @@ def test_a_killed_load_resumes_where_the_last_committed_one_ended(point: str, tm
     load(tap(last=100), warehouse, "1", stream(), "append")
     root = str(TAP.parent.parent.parent)
     call = [sys.executable, "-c", LOAD, root, str(warehouse), "25000", "2"]
-    killed = subprocess.run(call, env={**os.environ, "DATAFLOW_KILL_AT": point}, capture_output=True, text=True)
+    left = tmp_path / "left"
+    left.mkdir()
+    environment = {**os.environ, "DATAFLOW_KILL_AT": point, "TMPDIR": str(left)}
+    killed = subprocess.run(call, env=environment, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    # A kill while the tap runs leaves catalog and bookmark behind; the config with the secret must not stay.
+    files = {file.name: file.read_text() for file in left.rglob("*.json")}
+    assert {*files} == ({"catalog.json", "state.json"} if point == "batch_read:2" else set())
+    assert json.dumps(SECRET)[1:-1] not in "".join(files.values())
     assert len(rows(warehouse)) == 100
     # The bookmark is 100, whose row comes again: an append without a cursor takes it a second time.
     record = load(tap(last=25_000), warehouse, "2", stream(), "append")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from dataflow_platform.cli.singer_target.config import TargetConfig, read
 from dataflow_platform.cli.singer_target.landing import land
 from dataflow_platform.core.errors import ConfigError, DataError
+from dataflow_platform.demo.postgres import PostgresServer
 from tests.bridges.conftest import FOLDER, program
 
 ROOT = Path(__file__).parent.parent.parent
@@ -253,3 +255,16 @@ def test_a_killed_target_has_echoed_no_more_than_is_committed(point: str, tmp_pa
     assert echoed[0] == 9  # loaded after record 10, before its own state came
     assert echoed[-1] == 35
     assert ask(tmp_path, "SELECT count(*), count(DISTINCT id) FROM raw.s") == [(35, 35)]
+
+
+def test_the_same_rows_on_postgres(postgres_server: PostgresServer) -> None:
+    """Evolution of the schema, keys and last records on another destination than DuckDB."""
+    postgres_server.execute("CREATE DATABASE singer_target")
+    fields = {"type": "postgres", "host": "127.0.0.1", "port": postgres_server.port, "database": "singer_target"}
+    login = {"user": "postgres", "password": postgres_server.password}
+    for name in ("schema_updates", "duplicate_records", "user_location_data", "user_location_upsert_data"):
+        land(TargetConfig(destination={**fields, **login}), lines(name), lambda state: None)
+    ask_there = partial(postgres_server.execute, database="singer_target")
+    assert ask_there("SELECT * FROM raw.test_schema_updates ORDER BY id") == UPDATES
+    assert ask_there("SELECT * FROM raw.test_duplicate_records ORDER BY id") == [(1, 100), (2, 20)]
+    assert ask_there("SELECT count(*), count(DISTINCT id), max(name) FROM raw.test_users") == [(8, 8, "Thomas")]
