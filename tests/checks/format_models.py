@@ -121,7 +121,8 @@ def by_formats(*formats: str) -> Callable[[str], bool]:
     def judge(text: str) -> bool:
         for each in formats:
             try:
-                if datetime.strptime(text, each).year >= 1000 and text == text.strip():
+                # strptime takes a blank in place of a day's first digit.
+                if datetime.strptime(text, each).year >= 1000 and text.split() == [text]:
                     return True
             except ValueError:
                 continue
