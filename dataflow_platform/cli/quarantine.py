@@ -17,7 +17,9 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @click.argument("pipeline")
-@click.option("--status", help="Count rows of this status: open (as without it), replayed, superseded, discarded.")
+@click.option(
+    "--status", help="Count rows of this status: open (as without it), replayed, superseded, discarded, refused."
+)
 def list_(pipeline: str, status: str | None) -> None:
     """Count the quarantined rows of PIPELINE by stream and reason; below, the rows by stream and status."""
     from dataflow_platform.cli.warehouse import open_pipeline
@@ -38,7 +40,12 @@ def list_(pipeline: str, status: str | None) -> None:
 @click.argument("pipeline")
 @click.argument("stream")
 @click.option("--limit", default=10, show_default=True, help="Rows to print, newest first.")
-@click.option("--status", default="open", show_default=True, help="open, replayed, superseded or discarded.")
+@click.option(
+    "--status",
+    default="open",
+    show_default=True,
+    help="open, replayed, superseded, discarded or refused (of the last refused load).",
+)
 def show(pipeline: str, stream: str, limit: int, status: str) -> None:
     """Print quarantined rows of STREAM as JSON lines: values as judged and as the source gave them, reasons,
     place in the source, load and run."""

@@ -5,6 +5,7 @@ import json
 from dataflow_platform.core.base import Rule
 from dataflow_platform.core.sql import literal, qualified, quote
 from dataflow_platform.engine import validate
+from dataflow_platform.engine.refused_rows import MOST as MOST_REFUSED
 from dataflow_platform.engine.state import QUARANTINE, system_table
 from dataflow_platform.engine.stream_load import StagedLoad
 from dataflow_platform.engine.validate import Verdict
@@ -45,14 +46,16 @@ def samples(result: StagedLoad, rule: Rule) -> list[str]:
 def all_of(staged: StagedLoad, verdict: Verdict, blocked: bool) -> str | None:
     """SQL for the destination that gives every row that breaks the rule; None where there is none to be had.
 
-    Rows that went to quarantine are there under the id of their load. Rows that stayed are in the table, among those
-    of other loads. A blocked load kept none.
+    Rows that went to quarantine are there under the id of their load, those of a refused load up to a number. Rows
+    that stayed are in the table, among those of other loads.
     """
     rule, load = verdict.rule, staged.load
-    if blocked or not verdict.failing or (verdict.broken and rule.violation is None):
+    if not verdict.failing or (verdict.broken and rule.violation is None) or (blocked and not staged.kept_refused):
         return None
     target = qualified(load.target.schema, load.target.name)
-    if rule.violation is not None and rule.quarantines:
+    if blocked and rule.violation is None and rule.rows is None:
+        return None
+    if blocked or (rule.violation is not None and rule.quarantines):
         reason = json.dumps({"rule": rule.name})[1:-1]
         pattern = "".join(f"!{sign}" if sign in "!%_" else sign for sign in reason)
         return (
@@ -60,9 +63,6 @@ def all_of(staged: StagedLoad, verdict: Verdict, blocked: bool) -> str | None:
             f"AND stream = {literal(load.stream.name)} AND reasons LIKE {literal(f'%{pattern}%')} ESCAPE '!'"
         )
     if rule.violation is not None:
-        # A function of Python is known only while the load runs.
-        if rule.code:
-            return None
         return f"SELECT * FROM (SELECT *, {rule.violation} AS breaks FROM {target}) AS judged WHERE breaks"
     if rule.rows is not None:
         return f"WITH staged AS (SELECT * FROM {target}) {rule.rows}"
@@ -71,8 +71,13 @@ def all_of(staged: StagedLoad, verdict: Verdict, blocked: bool) -> str | None:
 
 def where(staged: StagedLoad, verdict: Verdict, blocked: bool) -> str:
     """Where the rows behind a verdict are, in words."""
+    show = f"dataflow quarantine show {staged.load.pipeline} {staged.load.stream.name}"
+    single = verdict.rule.violation is not None or verdict.rule.rows is not None
+    if blocked and staged.kept_refused and single:
+        few = f", {MOST_REFUSED:,} of them" if verdict.failing > MOST_REFUSED else ""
+        return f"kept until the next load{few}: {show} --status refused"
     if blocked:
         return "nowhere: the load was refused, and nothing of it was kept; the samples are all there is"
     if verdict.rule.violation is not None and verdict.rule.quarantines:
-        return f"quarantine: dataflow quarantine show {staged.load.pipeline} {staged.load.stream.name}"
+        return f"quarantine: {show}"
     return "in the table"

@@ -16,6 +16,7 @@ from dataflow_platform.engine import (
     quality_history,
     query_errors,
     reconciliation,
+    refused_rows,
     rejected,
     state,
     validate,
@@ -78,6 +79,8 @@ def _write(staged: StagedLoad) -> state.LoadRecord:
     reconciling.cleared()
     _refuse_if_moved_on(staged)
     quarantined = rejected.save(staged)
+    if load.checks:
+        refused_rows.forget(session, load)
     injection.reach("quarantine_written")
     counts = _write_rows(staged, reconciling)
     counts["filtered"] += filtered

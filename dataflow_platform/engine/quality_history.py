@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Rule, Session
 from dataflow_platform.core.sql import literal
-from dataflow_platform.engine import quality_score, state, validate
+from dataflow_platform.engine import quality_score, refused_rows, state, validate
 from dataflow_platform.engine.measurement import Measurement
 from dataflow_platform.engine.stream_load import StagedLoad, StreamLoad
 
@@ -88,10 +88,11 @@ def save(staged: StagedLoad, session: Session, *, published: bool) -> None:
 
 
 def save_refused(staged: StagedLoad) -> None:
-    """Keep what was measured of a load that its checks refuse, by itself; its own session is closed before.
+    """Keep what was measured of a load that its checks refuse, and its bad rows; its own session is closed before.
 
     A destination that keeps its books in the table's own log keeps nothing before there is a table.
     """
+    rows = refused_rows.collected(staged) if staged.load.checks else None
     staged.close()
     destination, target = staged.load.destination, staged.load.target
     if not staged.load.checks:
@@ -107,7 +108,10 @@ def save_refused(staged: StagedLoad) -> None:
         # A load that is tried again is another try of the same load: what it measured last counts.
         session.execute(f"DELETE FROM {table} WHERE load_id = {load_id} AND NOT published")
         save(staged, session, published=False)
+        if rows is not None:
+            refused_rows.save(session, staged.load, rows)
         session.commit()
+        staged.kept_refused = rows is not None
     finally:
         session.close()
 

@@ -69,7 +69,10 @@ def drop_known(staged: StagedLoad) -> None:
     if SOURCE not in staged.hidden or staged.staged is None:
         return
     session.expose(Table(load.target.schema, QUARANTINE))
-    known = f"SELECT source_values FROM {system_table(load.target.schema, QUARANTINE)} WHERE {_stream_is(load)}"
+    known = (
+        f"SELECT source_values FROM {system_table(load.target.schema, QUARANTINE)} "
+        f"WHERE {stream_is(load)} AND status <> 'refused'"
+    )
     table = qualified(staged.staged.schema, staged.staged.name)
     session.in_engine(f"DELETE FROM {table} WHERE {validate.is_bad(staged.rules)} AND {quote(SOURCE)} IN ({known})")
 
@@ -78,23 +81,13 @@ def set_aside(staged: StagedLoad) -> int:
     """Take the staged rows that break a row rule out of the stage and keep them in the engine; how many."""
     if not validate.row_rules(staged.rules) or staged.staged is None:
         return 0
-    session, load = staged.session, staged.load
+    session = staged.session
     table = qualified(staged.staged.schema, staged.staged.name)
     bad = validate.is_bad(staged.rules)
-    known = ", ".join(
-        literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, target_name(load))
+    kept = as_quarantined(
+        staged, "open", validate.reasons(staged.rules), _clears(staged, table, bad), refusal_of(staged)
     )
-    position = quote(POSITION) if POSITION in staged.hidden else "CAST(NULL AS VARCHAR)"
-    known_types = {name: kind for name, kind in staged.source_types.items() if name not in staged.secret}
-    types = exact_values.types_text(list(known_types), list(known_types.values()))
-    session.in_engine(
-        f"CREATE TEMP TABLE {quote(REJECTED.name)} AS SELECT CAST(uuid() AS VARCHAR) AS quarantine_id, {known}, "
-        f"{judged_values(staged)}, {validate.reasons(staged.rules)}, 'open', now(), {_kept_values(staged)}, "
-        f"{literal(types)}, {exact_judged(staged)} AS judged_values, {position}, {literal(described(load))}, "
-        f"{literal(staged.started_at)}, {_clears(staged, table, bad)}, {refusal_of(staged)}, "
-        "CAST(NULL AS TIMESTAMPTZ), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR) "
-        f"FROM {table} AS bad WHERE {bad}"
-    )
+    session.in_engine(f"CREATE TEMP TABLE {quote(REJECTED.name)} AS SELECT {kept} FROM {table} AS bad WHERE {bad}")
     if staged.ahead is None:
         return int(session.in_engine(f"DELETE FROM {table} WHERE {bad}")[0][0])
     # Rows that only break rules of scope `set` stay.
@@ -102,6 +95,24 @@ def set_aside(staged: StagedLoad) -> int:
     gone = session.take_out(staged.ahead.table, MARKED)
     staged.ahead = replace(staged.ahead, rows=staged.ahead.rows - gone)
     return gone
+
+
+def as_quarantined(staged: StagedLoad, status: str, reasons: str, clears: str, refusal: str) -> str:
+    """The columns of the quarantine table as SQL over a staged row; what is not of the row comes as SQL."""
+    load = staged.load
+    known = ", ".join(
+        literal(value) for value in (load.load_id, load.run_id, load.pipeline, load.stream.name, target_name(load))
+    )
+    position = quote(POSITION) if POSITION in staged.hidden else "CAST(NULL AS VARCHAR)"
+    source = _kept_values(staged) if SOURCE in staged.hidden else "CAST(NULL AS VARCHAR)"
+    known_types = {name: kind for name, kind in staged.source_types.items() if name not in staged.secret}
+    types = exact_values.types_text(list(known_types), list(known_types.values()))
+    return (
+        f"CAST(uuid() AS VARCHAR) AS quarantine_id, {known}, {judged_values(staged)}, {reasons}, {literal(status)}, "
+        f"now(), {source}, {literal(types)}, {exact_judged(staged)} AS judged_values, {position}, "
+        f"{literal(described(load))}, {literal(staged.started_at)}, {clears}, {refusal}, "
+        "CAST(NULL AS TIMESTAMPTZ), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR)"
+    )
 
 
 def judged_values(staged: StagedLoad) -> str:
@@ -200,10 +211,11 @@ def has_open(session: Session, load: StreamLoad) -> bool:
 
 def of_stream(load: StreamLoad) -> str:
     """SQL over the quarantine table: an open row of this stream and target."""
-    return f"{_stream_is(load)} AND status = 'open'"
+    return f"{stream_is(load)} AND status = 'open'"
 
 
-def _stream_is(load: StreamLoad) -> str:
+def stream_is(load: StreamLoad) -> str:
+    """SQL over the quarantine table: a row of this stream and target, whatever its status."""
     return (
         f"pipeline = {literal(load.pipeline)} AND stream = {literal(load.stream.name)} "
         f"AND target = {literal(target_name(load))}"

@@ -127,6 +127,8 @@ class StagedLoad:
     cursor: str | None = None
     before: State = field(default_factory=State)
     after: State | None = None
+    kept_refused: bool = False
+    """The load was refused, and the rows for which are in quarantine to be looked at (see ``refused_rows``)."""
     record: state.LoadRecord | None = None
     """What was committed; set by ``engine.load.publish``."""
     rows_read: int = 0

@@ -194,6 +194,9 @@ def _to_do(verdict: Verdict, stream: StreamAsset, waiting: int) -> tuple[str, ..
     elif verdict.outcome == "fail" and verdict.published is False and verdict.severity == "warn":
         steps.append("the last load was refused by another check: once one is published, these rows go to quarantine")
     elif verdict.outcome == "fail" and verdict.published is False:
+        steps.append(
+            f"see the rows, where single ones fail: dataflow quarantine show {pipeline} {name} --status refused"
+        )
         steps.append(f"nothing of the last load was published: correct the rows at their source, then: {again}")
         steps.append("or let the good rows in: severity: warn sends the bad ones to quarantine, at_most tolerates some")
     elif verdict.outcome == "fail" and not waiting:

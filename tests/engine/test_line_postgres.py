@@ -52,6 +52,7 @@ from tests.engine.test_quality_history import (  # noqa: F401
     test_a_refused_first_load_makes_no_table,
     test_a_refused_load_leaves_what_it_found_and_nothing_else,
     test_history_is_what_earlier_published_loads_of_the_stream_kept,
+    test_the_rows_that_refused_a_load_can_be_seen_until_the_next,
     test_verdicts_metrics_and_the_number_of_rows_stay_with_a_published_load,
 )
 from tests.fixtures.evidence import RanAgainst

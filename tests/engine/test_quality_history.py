@@ -11,11 +11,14 @@ import pytest
 
 from dataflow_platform.checks.in_range import InRange
 from dataflow_platform.checks.not_null import NotNull
+from dataflow_platform.checks.unique import Unique
 from dataflow_platform.connectors.duckdb import DuckDB
 from dataflow_platform.core import injection
 from dataflow_platform.core.base import Check, Column, Destination, Rule
 from dataflow_platform.core.errors import DataError
+from dataflow_platform.engine import failing_rows, refused_rows
 from dataflow_platform.engine.load import publish
+from dataflow_platform.engine.replay import Selection, replay
 from dataflow_platform.engine.stage import stage
 from dataflow_platform.engine.stream_load import StreamLoad
 from tests.engine.test_line import make, run, table, warehouse  # noqa: F401  # the fixture of DuckDB's line
@@ -101,7 +104,40 @@ def test_a_refused_load_leaves_what_it_found_and_nothing_else(warehouse: Any) ->
     assert table(warehouse) == [(0, 1)]
     assert table(warehouse, "SELECT load_id FROM raw._dataflow_loads") == [("0",)]
     assert table(warehouse, "SELECT load_id FROM raw._dataflow_state") == [("0",)]
+    assert table(warehouse, "SELECT status FROM raw._dataflow_quarantine") == [("refused",)]
+
+
+def test_the_rows_that_refused_a_load_can_be_seen_until_the_next(warehouse: Any) -> None:  # noqa: F811
+    run(warehouse, "append", [{"id": 0, "v": 1}], "0")
+    rules = (InRange(column="v", min=0), NotNull(columns="v", severity="warn"), Unique(columns="id"))
+    rows = [*ROWS, {"id": 4, "v": 7}, {"id": 5, "v": -9}]
+    for load_id in ("1", "2"):  # those of the load before are gone
+        staged = stage(make(warehouse, "append", rows, load_id, checks=rules))
+        with pytest.raises(DataError, match="nothing was published"):
+            publish(staged)
+        failing = {each.rule.name: each.failing for each in staged.verdicts}
+        # -1 and -9; one NULL; id 4 comes twice.
+        assert failing == {"in_range_v": 2, "not_null_v": 1, "unique_id": 1}
+        told = {each.rule.name: failing_rows.all_of(staged, each, blocked=True) for each in staged.verdicts}
+        assert {name: len(table(warehouse, str(sql))) for name, sql in told.items()} == failing
+        assert all("--status refused" in failing_rows.where(staged, each, blocked=True) for each in staged.verdicts)
+        kept = "SELECT DISTINCT load_id, status FROM raw._dataflow_quarantine"
+        assert table(warehouse, kept) == [(load_id, "refused")]
+    load = make(warehouse, "append", rows, "3", checks=(InRange(column="v", min=-100),))
+    assert replay(load, Selection(), "me").selected == 0
+    assert publish(stage(load)).rows_loaded == 6
     assert table(warehouse, "SELECT * FROM raw._dataflow_quarantine") == []
+
+
+def test_a_few_of_many_rows_are_kept_of_a_refused_load(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Rows that break a blocking rule come first: many that only warn leave them their places."""
+    monkeypatch.setattr(refused_rows, "MOST", 3)
+    rows = [{"id": number, "v": None} for number in range(50)] + [{"id": 100, "v": -1}, {"id": 101, "v": -1}]
+    rules = (InRange(column="v", min=0), NotNull(columns="v", severity="warn"))
+    with pytest.raises(DataError):
+        run(warehouse, "append", rows, checks=rules)
+    found = "SELECT reasons LIKE '%in_range%', count(*) FROM raw._dataflow_quarantine GROUP BY 1 ORDER BY 1"
+    assert table(warehouse, found) == [(False, 3), (True, 2)]
 
 
 def test_a_refused_first_load_makes_no_table(warehouse: Any) -> None:  # noqa: F811
