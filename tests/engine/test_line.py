@@ -144,7 +144,8 @@ def test_a_failed_error_check_leaves_the_target_untouched(warehouse: DuckDB) -> 
         run(warehouse, "append", [*TWO, {"id": 9, "at": 1, "v": None}], "2", checks=[NotNull(columns=["v"])])
     assert table(warehouse) == [(1, 10, "a"), (2, 20, "b")]
     assert table(warehouse, "SELECT count(*) FROM raw._dataflow_loads") == [(1,)]
-    assert table(warehouse, "SELECT count(*) FROM raw._dataflow_quarantine") == [(0,)]
+    # To be looked at; it comes again with the next load, and is open to nobody.
+    assert table(warehouse, "SELECT status, count(*) FROM raw._dataflow_quarantine GROUP BY 1") == [("refused", 1)]
 
 
 def test_more_than_62_rules(warehouse: DuckDB) -> None:
